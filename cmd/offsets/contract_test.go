@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"offsets/inspect"
+)
+
+// documents are the JSON outputs, by command: the type of a row under the
+// field that holds the rows, and what follows them. A command that prints one
+// object a line has no field.
+func documents() map[string]document {
+	return map[string]document{
+		"list":     {"groups", reflect.TypeFor[inspect.ListedGroup](), reflect.TypeFor[listTail]()},
+		"describe": {"groups", reflect.TypeFor[inspect.Group](), reflect.TypeFor[describeTail]()},
+		"error": {"", reflect.TypeFor[struct {
+			Error diagnosis `json:"error"`
+		}](), nil},
+	}
+}
+
+type document struct {
+	rows string
+	row  reflect.Type
+	tail reflect.Type
+}
+
+// fields lists path and type of everything in a document.
+func (d document) fields() map[string]string {
+	out := map[string]string{}
+	prefix := ""
+	if d.rows != "" {
+		out[d.rows] = "array"
+		prefix = d.rows + "[]"
+	}
+	walk(out, prefix, d.row)
+	if d.tail != nil {
+		walk(out, "", d.tail)
+	}
+	return out
+}
+
+func walk(out map[string]string, path string, t reflect.Type) {
+	null := ""
+	if t.Kind() == reflect.Pointer {
+		t, null = t.Elem(), "|null"
+	}
+	kind := map[reflect.Kind]string{
+		reflect.String: "string", reflect.Bool: "boolean", reflect.Float64: "number", reflect.Interface: "any", reflect.Map: "object",
+		reflect.Int: "integer", reflect.Int16: "integer", reflect.Int32: "integer", reflect.Int64: "integer",
+	}[t.Kind()]
+	switch {
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		kind = "base64"
+	case t.Kind() == reflect.Slice:
+		out[path] = "array" + null
+		walk(out, path+"[]", t.Elem())
+		return
+	case t.Kind() == reflect.Struct:
+		if path != "" {
+			out[path] = "object" + null
+		}
+		for i := range t.NumField() {
+			f := t.Field(i)
+			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case f.Anonymous && tag == "":
+				walk(out, path, f.Type)
+			case tag != "" && tag != "-":
+				walk(out, strings.TrimPrefix(path+"."+tag, "."), f.Type)
+			}
+		}
+		return
+	}
+	if kind == "" {
+		panic(fmt.Sprintf("%s: no JSON type for %s", path, t))
+	}
+	out[path] = kind + null
+}
+
+const contractFile = "contract.json"
+
+func readContract(t interface{ Fatalf(string, ...any) }) map[string]map[string]string {
+	b, err := os.ReadFile(contractFile)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	var c map[string]map[string]string
+	if err := json.Unmarshal(b, &c); err != nil {
+		t.Fatalf("%s: %v", contractFile, err)
+	}
+	return c
+}
+
+// TestContract: scripts of users rely on every field that was ever printed.
+// Fields may be added (OFFSETS_UPDATE_CONTRACT=1 writes them down), never
+// removed or changed.
+func TestContract(t *testing.T) {
+	got := map[string]map[string]string{}
+	for name, d := range documents() {
+		got[name] = d.fields()
+	}
+	if os.Getenv("OFFSETS_UPDATE_CONTRACT") != "" {
+		if _, err := os.Stat(contractFile); err == nil {
+			pinned(t, readContract(t), got)
+		}
+		b, err := json.MarshalIndent(got, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(contractFile, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := readContract(t)
+	pinned(t, want, got)
+	for name, fields := range got {
+		for path := range fields {
+			if _, ok := want[name][path]; !ok {
+				t.Errorf("%s: new field %s is not in %s: run with OFFSETS_UPDATE_CONTRACT=1", name, path, contractFile)
+			}
+		}
+	}
+}
+
+func pinned(t *testing.T, want, got map[string]map[string]string) {
+	for name, fields := range want {
+		for path, typ := range fields {
+			if got[name][path] != typ {
+				t.Errorf("%s: field %s is %q, the contract says %q", name, path, got[name][path], typ)
+			}
+		}
+	}
+}
+
+// cmdContract checks a real output: no field beyond the contract, each of its
+// type, and none left out.
+func cmdContract(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: contract COMMAND FILE")
+	}
+	fields, ok := documents()[args[0]]
+	if !ok {
+		ts.Fatalf("no contract for %s", args[0])
+	}
+	want := fields.fields()
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(args[1])))
+	dec.UseNumber()
+	for dec.More() {
+		var v any
+		ts.Check(dec.Decode(&v))
+		for _, fault := range conforms(want, "", v) {
+			ts.Fatalf("%s: %s", args[0], fault)
+		}
+	}
+}
+
+func conforms(want map[string]string, path string, v any) []string {
+	var faults []string
+	typ := strings.Split(want[path], "|")
+	is := func(kinds ...string) {
+		if path != "" && !slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(typ, k) }) && typ[0] != "any" {
+			faults = append(faults, fmt.Sprintf("%s is %v, want %s", path, v, want[path]))
+		}
+	}
+	switch v := v.(type) {
+	case nil:
+		is("null", "base64")
+	case bool:
+		is("boolean")
+	case string:
+		is("string", "base64")
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			is("number")
+		} else {
+			is("integer", "number")
+		}
+	case []any:
+		is("array")
+		for _, e := range v {
+			faults = append(faults, conforms(want, path+"[]", e)...)
+		}
+	case map[string]any:
+		is("object")
+		if typ[0] == "any" {
+			return faults
+		}
+		for name, e := range v {
+			child := strings.TrimPrefix(path+"."+name, ".")
+			if _, ok := want[child]; !ok {
+				faults = append(faults, fmt.Sprintf("%s is not in the contract", child))
+				continue
+			}
+			faults = append(faults, conforms(want, child, e)...)
+		}
+		for child := range want {
+			parent, name := "", child
+			if i := strings.LastIndex(child, "."); i >= 0 {
+				parent, name = child[:i], child[i+1:]
+			}
+			if _, present := v[name]; parent == path && !present && !strings.HasSuffix(name, "[]") {
+				faults = append(faults, fmt.Sprintf("%s is left out", child))
+			}
+		}
+	}
+	return faults
+}

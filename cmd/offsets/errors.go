@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"offsets/inspect"
+	"offsets/internal/connect"
+)
+
+// Exit codes. Scripts rely on them.
+const (
+	exitDone        = 0
+	exitFailed      = 1 // nothing useful was got
+	exitUsage       = 2 // the call itself is wrong
+	exitCondition   = 3 // the condition asked for does not hold
+	exitRefused     = 4 // it would be unsafe
+	exitPartial     = 5 // some could not be read or written
+	exitInterrupted = 130
+)
+
+// precedence decides between several errors: the earlier code wins. A write
+// that happened in part is 5 whatever else went wrong.
+func precedence() []int {
+	return []int{exitInterrupted, exitUsage, exitRefused, exitFailed, exitCondition, exitPartial}
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a call that cannot be understood or carried out as it stands.
+type usageError struct {
+	Message string
+	Hint    string
+}
+
+func (e *usageError) Error() string { return e.Message }
+
+func usagef(format string, args ...any) *usageError {
+	return &usageError{Message: fmt.Sprintf(format, args...)}
+}
+
+// partialError: rows were printed, but not all there are.
+type partialError struct{ Problems []inspect.Problem }
+
+func (e *partialError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.What + ": " + p.Error
+	}
+	return strings.Join(lines, "\n")
+}
+
+// timeoutError is the cause of a context whose --timeout is over.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("not done after %s", e.after) }
+
+// defaultBrokerError: nothing at the address that nobody asked for.
+type defaultBrokerError struct{ Err error }
+
+func (e *defaultBrokerError) Error() string { return e.Err.Error() }
+func (e *defaultBrokerError) Unwrap() error { return e.Err }
+
+// diagnosis is an error as the user gets it.
+type diagnosis struct {
+	Kind    string  `json:"kind"`
+	Message string  `json:"message"`
+	Hint    *string `json:"hint"`
+
+	code         int
+	partialWrite bool
+}
+
+// diagnose maps one error to what is said about it and to its exit code. It is
+// the only place that does.
+func diagnose(err error) diagnosis {
+	d := diagnosis{Kind: "failed", Message: err.Error(), code: exitFailed}
+	hint := func(format string, args ...any) { s := fmt.Sprintf(format, args...); d.Hint = &s }
+	var (
+		usage       *usageError
+		config      *connect.ConfigError
+		partial     *partialError
+		timeout     *timeoutError
+		unreachable *connect.UnreachableError
+		byDefault   *defaultBrokerError
+	)
+	switch {
+	case errors.Is(err, errInterrupted):
+		d.Kind, d.code = "interrupted", exitInterrupted
+	case errors.As(err, &usage):
+		d.Kind, d.code = "usage", exitUsage
+		if usage.Hint != "" {
+			hint("%s", usage.Hint)
+		}
+	case errors.As(err, &config):
+		d.Kind, d.code = "usage", exitUsage
+		hint("keys that are not supported are refused, so that none is silently ignored: remove them, or give a file of their own")
+	case errors.As(err, &partial):
+		d.Kind, d.code = "partial", exitPartial
+	case errors.As(err, &unreachable):
+		d.Kind = "unreachable"
+		hint("is the address right (--bootstrap-server), does the broker run, and is it reachable from here?")
+		if errors.As(err, &byDefault) {
+			hint("nobody named a broker, so the default was tried. Name one with --bootstrap-server or OFFSETS_BOOTSTRAP_SERVER; without a Kafka at hand, 'offsets sandbox' starts one")
+		}
+	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
+		d.Kind = "timeout"
+		hint("give it more time with --timeout, or see with --verbose what it waits for")
+	case errors.Is(err, inspect.ErrUnknownGroup):
+		d.Kind = "unknown_group"
+		hint("'offsets list' shows the groups there are")
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		d.Kind = "unknown_topic"
+	case isNotAuthorized(err):
+		d.Kind = "not_authorized"
+		hint("this user lacks a right (ACL) for it")
+	}
+	return d
+}
+
+func isNotAuthorized(err error) bool {
+	for _, k := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed} {
+		if errors.Is(err, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// decide picks the exit code of several errors.
+func decide(found []diagnosis) int {
+	if len(found) == 0 {
+		return exitDone
+	}
+	if slices.ContainsFunc(found, func(d diagnosis) bool { return d.partialWrite }) {
+		return exitPartial
+	}
+	for _, code := range precedence() {
+		if slices.ContainsFunc(found, func(d diagnosis) bool { return d.code == code }) {
+			return code
+		}
+	}
+	return exitFailed
+}
+
+// split takes joined errors apart.
+func split(err error) []error {
+	if err == nil {
+		return nil
+	}
+	var joined interface{ Unwrap() []error }
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		joined = j
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, split(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// report prints what went wrong on stderr, as text or as JSON, and returns the
+// exit code.
+func (e *env) report(err error) int {
+	var found []diagnosis
+	for _, one := range split(err) {
+		var code exitCodeError
+		if errors.As(one, &code) {
+			return int(code) // a child's own code, nothing to add
+		}
+		found = append(found, diagnose(one))
+	}
+	for _, d := range found {
+		if wantsJSON(e.Args) {
+			line, _ := json.Marshal(map[string]diagnosis{"error": d}) // strings only
+			fmt.Fprintf(e.Stderr, "%s\n", line)
+			continue
+		}
+		for line := range strings.SplitSeq(d.Message, "\n") {
+			fmt.Fprintf(e.Stderr, "offsets: %s\n", line)
+		}
+		if d.Hint != nil {
+			fmt.Fprintf(e.Stderr, "hint: %s\n", *d.Hint)
+		}
+	}
+	return decide(found)
+}
+
+// exitCodeError hands through the exit code of a child process.
+type exitCodeError int
+
+func (c exitCodeError) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+// wantsJSON looks at the arguments themselves, because an error may come
+// before they are parsed.
+func wantsJSON(args []string) bool {
+	for i, a := range args {
+		switch {
+		case a == "--":
+			return false
+		case a == "-o", a == "--output", a == "-output":
+			return i+1 < len(args) && strings.HasPrefix(args[i+1], "json")
+		case strings.HasPrefix(a, "-o=json"), strings.HasPrefix(a, "--output=json"):
+			return true
+		}
+	}
+	return false
+}
+
+// contextError prefers a context's cause (interrupted, --timeout over) to what
+// a library made of the cancellation.
+func contextError(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// problems turns what could not be read into an error: partial where there is
+// something to show, else failed with the problem itself.
+func problems(ps []inspect.Problem, shown int) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	if shown > 0 {
+		return &partialError{ps}
+	}
+	var errs []error
+	for _, p := range ps {
+		errs = append(errs, fmt.Errorf("%s: %w", p.What, p.Err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/urfave/cli/v2"
+
+	"offsets/internal/connect"
+	"offsets/internal/render"
+)
+
+const globalCategory = "Connection and output"
+
+// globalFlags are new flags at each call, because a flag remembers its value.
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "bootstrap-server", Aliases: []string{"b"}, Category: globalCategory, Usage: "`HOST:PORT,…` of Kafka brokers (or OFFSETS_BOOTSTRAP_SERVER; default " + connect.DefaultBootstrap + ")"},
+		&cli.StringFlag{Name: "command-config", Aliases: []string{"c"}, Category: globalCategory, Usage: "Java client .properties `FILE` (or OFFSETS_COMMAND_CONFIG)"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: globalCategory, Value: string(render.Table), Usage: "`FORMAT`: " + formats()},
+		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a whole command; of the brokers' silence for commands that run on"},
+		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr"},
+		&cli.BoolFlag{Name: "no-color", Category: globalCategory, Usage: "no colours (or NO_COLOR)"},
+	}
+}
+
+func formats() string {
+	var names []string
+	for _, f := range render.Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
+// common is what the global flags and variables say.
+type common struct {
+	bootstrap []string
+	config    connect.Config
+	format    render.Format
+	timeout   time.Duration
+	verbose   bool
+	// isDefault: nobody named a broker.
+	isDefault bool
+}
+
+func (e *env) common(c *cli.Context) (common, error) {
+	o := common{format: render.Format(c.String("output")), timeout: c.Duration("timeout"), verbose: c.Bool("verbose")}
+	if !slices.Contains(render.Formats(), o.format) {
+		return o, usagef("unknown output format %q: want %s", o.format, formats())
+	}
+	if o.timeout <= 0 {
+		return o, usagef("--timeout %s: want more than nothing, such as 30s", o.timeout)
+	}
+	if file := cmp.Or(c.String("command-config"), e.Getenv("OFFSETS_COMMAND_CONFIG")); file != "" {
+		var err error
+		if o.config, err = connect.ReadConfig(file); err != nil {
+			return o, err
+		}
+	}
+	switch list := cmp.Or(c.String("bootstrap-server"), e.Getenv("OFFSETS_BOOTSTRAP_SERVER")); {
+	case list != "":
+		servers, err := connect.ParseBootstrap(list)
+		if err != nil {
+			return o, usagef("%s", err)
+		}
+		o.bootstrap = servers
+	case len(o.config.Bootstrap) > 0:
+		o.bootstrap = o.config.Bootstrap
+	default:
+		o.bootstrap, o.isDefault = []string{connect.DefaultBootstrap}, true
+	}
+	return o, nil
+}
+
+// connect opens a client; the caller closes it.
+func (o common) connect(ctx context.Context, extra ...kgo.Opt) (*kgo.Client, error) {
+	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout}, extra...)
+	if err != nil && o.isDefault {
+		return nil, &defaultBrokerError{err}
+	}
+	return cl, err
+}
+
+// note says something on stderr that is neither data nor an error.
+func (e *env) note(format string, args ...any) {
+	fmt.Fprintf(e.Stderr, "offsets: "+format+"\n", args...)
+}

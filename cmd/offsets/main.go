@@ -1,0 +1,70 @@
+// Offsets inspects Kafka consumer offsets and changes them with a plan first.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// env is everything that the program takes from outside, so that a test can
+// run it whole.
+type env struct {
+	Args   []string // with the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Getenv func(string) string
+	Now    func() time.Time
+	// Terminals: prompts, progress and colour only where a person looks.
+	StdinIsTerminal, StdoutIsTerminal, StderrIsTerminal bool
+	// Executable is this program's file, for commands that start it again.
+	Executable string
+	// Signals reports interrupts for the rest of the run; it is set by main.
+	Signals <-chan os.Signal
+}
+
+func main() {
+	os.Exit(realMain())
+}
+
+// realMain is main with an exit code, as the script tests need it.
+func realMain() int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	exe, err := os.Executable()
+	if err != nil {
+		exe = os.Args[0]
+	}
+	return run(context.Background(), &env{
+		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Now: time.Now,
+		StdinIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
+		StdoutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Executable:       exe,
+		Signals:          signals,
+	})
+}
+
+// run runs the program and returns its exit code. An interrupt cancels the
+// context with errInterrupted as its cause; a second one ends the process at
+// once, because a clean end may itself hang on a broken cluster.
+func run(ctx context.Context, e *env) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-e.Signals // a nil channel blocks for ever
+		cancel(errInterrupted)
+		<-e.Signals
+		os.Exit(exitInterrupted)
+	}()
+	app := newApp(e)
+	err := app.RunContext(ctx, arrange(app, e.Args))
+	return e.report(err)
+}

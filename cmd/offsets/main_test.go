@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"offsets/internal/kafkatest"
+	"offsets/internal/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(stopBrokers{m}, map[string]func(){
+		"offsets": func() { os.Exit(realMain()) },
+	})
+}
+
+// stopBrokers ends the real brokers when all tests are done.
+type stopBrokers struct{ m *testing.M }
+
+func (s stopBrokers) Run() int {
+	defer func() {
+		for _, b := range brokers() {
+			b.stop()
+		}
+	}()
+	return s.m.Run()
+}
+
+// realBroker starts one real Kafka for all tests of a run, when the first of
+// them asks.
+type realBroker struct {
+	config  kafkatest.Config
+	once    sync.Once
+	cluster *kafkatest.Cluster
+	err     error
+}
+
+// brokers is the one place that says which real Kafkas the tests run on.
+var brokers = sync.OnceValue(func() []*realBroker {
+	return []*realBroker{
+		{config: kafkatest.Config{Version: kafkatest.V360, OffsetsPartitions: 7}},
+		{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 50}},
+	}
+})
+
+// get returns the broker; it skips the test where there is none to be had,
+// and fails it where one is required.
+func (b *realBroker) get(t testing.TB) *kafkatest.Cluster {
+	t.Helper()
+	b.once.Do(func() {
+		if b.config.Mode, b.err = kafkatest.ModeFromEnv(); b.err != nil {
+			return
+		}
+		if b.config.Mode == kafkatest.Off {
+			b.err = fmt.Errorf("OFFSETS_TEST_KAFKA=off: %w", kafkatest.ErrNotCached)
+			return
+		}
+		b.cluster, b.err = kafkatest.Start(context.Background(), b.config)
+	})
+	if errors.Is(b.err, kafkatest.ErrNotCached) {
+		t.Skipf("no Apache Kafka %s: %v", b.config.Version, b.err)
+	}
+	if b.err != nil {
+		t.Fatalf("starting Apache Kafka %s: %v", b.config.Version, b.err)
+	}
+	return b.cluster
+}
+
+func (b *realBroker) stop() {
+	b.once.Do(func() {}) // a test that never asked
+	if b.cluster != nil {
+		b.cluster.Stop()
+	}
+}
+
+// TestScript runs every script on the sandbox and on each real Kafka. What a
+// broker is called in a script's conditions: [sandbox], [kafka], [kafka-3.6.0],
+// [kafka-4.3.1]. Each script has a prefix of its own in $P for topics and
+// groups, because the real brokers are shared.
+func TestScript(t *testing.T) {
+	t.Run("sandbox", func(t *testing.T) {
+		t.Parallel()
+		runScripts(t, "sandbox", nil, func(env *testscript.Env) (string, error) {
+			s, err := sandbox.Start(sandbox.Options{})
+			if err != nil {
+				return "", err
+			}
+			env.Defer(s.Close)
+			return s.Addr, nil
+		})
+	})
+	for _, b := range brokers() {
+		name := "kafka-" + string(b.config.Version)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := b.get(t)
+			runScripts(t, name, cluster, func(*testscript.Env) (string, error) { return cluster.Bootstrap, nil })
+		})
+	}
+}
+
+func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker func(*testscript.Env) (string, error)) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			addr, err := broker(env)
+			if err != nil {
+				return err
+			}
+			env.Setenv("OFFSETS_BOOTSTRAP_SERVER", addr)
+			env.Setenv("BROKER", addr)
+			env.Setenv("P", prefix(env.WorkDir))
+			// A data folder that no other script sees.
+			env.Setenv("HOME", env.WorkDir+"/.home")
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "sandbox", "kafka-" + string(kafkatest.V360), "kafka-" + string(kafkatest.V431):
+				return cond == name, nil
+			case "kafka":
+				return cluster != nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds:                scriptCommands(cluster),
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("OFFSETS_UPDATE_SCRIPTS") != "",
+		Deadline:            time.Now().Add(15 * time.Minute),
+	})
+}
+
+// prefix is the script's name, from its work folder ".../script-NAME".
+func prefix(workDir string) string {
+	name := workDir[strings.LastIndex(workDir, "/")+1:]
+	return strings.TrimPrefix(name, "script-")
+}

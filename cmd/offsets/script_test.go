@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/itchyny/gojq"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"offsets/internal/kafkatest"
+)
+
+// scriptCommands are the commands that scripts have beyond testscript's own.
+//
+//	exits CODE offsets ARGS…   runs the program; fails unless it exits with CODE
+//	json FILE QUERY [WANT]     a jq query over every object in FILE (or stdout,
+//	                           stderr): prints WANT, or else true
+//	until SECONDS QUERY offsets ARGS…   runs the program until the query is true
+//	given …                    prepares the broker, see given
+//	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
+//	kafka-console-consumer …
+//	contract COMMAND FILE      checks a JSON output against contract.json
+func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.TestScript, bool, []string) {
+	java := func(command func(*kafkatest.Cluster, context.Context, ...string) *exec.Cmd) func(*testscript.TestScript, bool, []string) {
+		return func(ts *testscript.TestScript, _ bool, args []string) {
+			if cluster == nil {
+				ts.Fatalf("only with a real Kafka: guard it with [kafka]")
+			}
+			cmd := command(cluster, context.Background(), args...)
+			cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+			if err := cmd.Run(); err != nil {
+				ts.Logf("%s", err)
+			}
+		}
+	}
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits":                  cmdExits,
+		"json":                   cmdJSON,
+		"until":                  cmdUntil,
+		"given":                  cmdGiven,
+		"contract":               cmdContract,
+		"kafka-consumer-groups":  java((*kafkatest.Cluster).ConsumerGroups),
+		"kafka-console-consumer": java((*kafkatest.Cluster).ConsoleConsumer),
+	}
+}
+
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: json FILE QUERY [WANT]")
+	}
+	want := "true"
+	if len(args) == 3 {
+		want = args[2]
+	}
+	got, err := query(ts.ReadFile(args[0]), args[1])
+	ts.Check(err)
+	if (got == want) == neg {
+		ts.Fatalf("%s: got %s, want %s%s", args[1], got, map[bool]string{true: "not "}[neg], want)
+	}
+}
+
+// query runs a jq query over a stream of JSON values, slurped into an array
+// unless there is exactly one, and returns its results as compact JSON.
+func query(text, q string) (string, error) {
+	var values []any
+	dec := json.NewDecoder(strings.NewReader(text))
+	for {
+		var v any
+		err := dec.Decode(&v)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", fmt.Errorf("no JSON: %w in %q", err, text)
+		}
+		values = append(values, v)
+	}
+	var input any = values
+	if len(values) == 1 && !strings.HasPrefix(q, "lines") {
+		input = values[0]
+	}
+	parsed, err := gojq.Parse("def lines: .; " + q)
+	if err != nil {
+		return "", fmt.Errorf("query %q: %w", q, err)
+	}
+	var out []string
+	iter := parsed.Run(input)
+	for {
+		v, ok := iter.Next()
+		if !ok {
+			return strings.Join(out, "\n"), nil
+		}
+		if err, failed := v.(error); failed {
+			return "", fmt.Errorf("query %q: %w", q, err)
+		}
+		b, err := gojq.Marshal(v)
+		if err != nil {
+			return "", err
+		}
+		out = append(out, string(b))
+	}
+}
+
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: until SECONDS QUERY PROGRAM ARGS…")
+	}
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	for {
+		_ = ts.Exec(args[2], args[3:]...) // it may fail until the group exists
+		got, err := query(ts.ReadFile("stdout"), args[1])
+		if err == nil && got == "true" {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: still %s (%v) after %d s", args[1], got, err, seconds)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// cmdGiven prepares the broker without the program under test:
+//
+//	given topic NAME PARTITIONS
+//	given records TOPIC PARTITION COUNT      {"number": N}, N counted per partition
+//	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
+//	given log-start TOPIC PARTITION OFFSET   deletes the records before
+//	given no topic NAME
+func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	ts.Check(err)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ts.Check(given(ctx, cl, args))
+}
+
+func given(ctx context.Context, cl *kgo.Client, args []string) error {
+	adm := kadm.NewClient(cl)
+	word := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	number := func(i int, absent int64) int64 {
+		n, err := strconv.ParseInt(word(i), 10, 64)
+		if err != nil {
+			return absent
+		}
+		return n
+	}
+	switch word(0) {
+	case "topic":
+		_, err := adm.CreateTopic(ctx, int32(number(2, 1)), 1, nil, word(1))
+		return err
+	case "records":
+		var records []*kgo.Record
+		for n := range number(3, 0) {
+			records = append(records, &kgo.Record{Topic: word(1), Partition: int32(number(2, 0)), Value: fmt.Appendf(nil, `{"number": %d}`, n)})
+		}
+		return retry(ctx, func() error { return cl.ProduceSync(ctx, records...).FirstErr() })
+	case "commit":
+		var os kadm.Offsets
+		os.Add(kadm.Offset{Topic: word(2), Partition: int32(number(3, 0)), At: number(4, 0), LeaderEpoch: int32(number(5, -1)), Metadata: word(6)})
+		return retry(ctx, func() error { return adm.CommitAllOffsets(ctx, word(1), os) })
+	case "log-start":
+		var os kadm.Offsets
+		os.Add(kadm.Offset{Topic: word(1), Partition: int32(number(2, 0)), At: number(3, 0)})
+		resp, err := adm.DeleteRecords(ctx, os)
+		return errors.Join(err, resp.Error())
+	case "no":
+		_, err := adm.DeleteTopic(ctx, word(2))
+		return err
+	}
+	return fmt.Errorf("given %s: not known", strings.Join(args, " "))
+}
+
+// retry waits for what a young cluster or topic does not have yet.
+func retry(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		var k *kerr.Error
+		if err == nil || !errors.As(err, &k) || !(k.Retriable || errors.Is(err, kerr.UnknownTopicOrPartition)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

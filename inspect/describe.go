@@ -1,0 +1,250 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// chunkSize bounds how many groups are in memory at once.
+const chunkSize = 500
+
+// DescribeOptions says what to describe beyond the groups.
+type DescribeOptions struct {
+	// AllPartitions adds partitions without commit or owner of every topic
+	// that the group has to do with.
+	AllPartitions bool
+	// Topics adds all partitions of these topics, whether the group knows
+	// them or not.
+	Topics []string
+	// CreateMissing describes a group that does not exist as one without
+	// members and commits, instead of reporting it.
+	CreateMissing bool
+}
+
+// Description is the answer of [Cluster.Describe].
+type Description struct {
+	// Groups are read as they are ranged over, in the order asked for; groups
+	// that could not be described are left out and in Problems.
+	Groups iter.Seq2[Group, error]
+	// Visibility and Problems are complete when Groups has been ranged over.
+	Visibility Visibility
+	Problems   []Problem
+}
+
+// Describe reads the named groups: their members, what they have committed,
+// and where the logs of those partitions begin and end. Commits are read
+// before ends, so that a lag is never negative only because records were
+// written in between.
+func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOptions) (*Description, error) {
+	d := &Description{}
+	var l *listing
+	var err error
+	both(func() { l, err = c.listGroups(ctx) }, func() { d.Visibility = c.visibility(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	d.Groups = func(yield func(Group, error) bool) {
+		for chunk := range slices.Chunk(names, chunkSize) {
+			groups, problems, err := c.describeChunk(ctx, l, chunk, o)
+			d.Problems = append(d.Problems, problems...)
+			if err != nil {
+				yield(Group{}, err)
+				return
+			}
+			for _, g := range groups {
+				if !yield(g, nil) {
+					return
+				}
+			}
+		}
+	}
+	return d, nil
+}
+
+func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string, o DescribeOptions) ([]Group, []Problem, error) {
+	var described *descriptions
+	var commits kadm.FetchOffsetsResponses
+	both(
+		func() { described = c.describeGroups(ctx, l, names) },
+		func() { commits = c.commits(ctx, withOffsets(l, names)) },
+	)
+	problems := described.problems
+	var groups []Group
+	for _, name := range names {
+		g, ok := described.groups[name]
+		fetched := commits[name]
+		switch {
+		case ok:
+		case described.failed[name] && len(fetched.Fetched) == 0:
+			continue // the problem is on the list
+		case described.failed[name] || len(fetched.Fetched) > 0:
+			// Not describable, but its commits are readable: show those.
+			g = Group{Group: name, Type: cmp.Or(l.groups[name].Type, Classic), State: l.groups[name].State, Coordinator: l.groups[name].Coordinator, Members: []Member{}}
+		case o.CreateMissing:
+			g = Group{Group: name, Type: Classic, State: "Dead", Members: []Member{}}
+		default:
+			problems = append(problems, problem("group "+name, ErrUnknownGroup))
+			continue
+		}
+		if fetched.Err != nil && len(fetched.Fetched) == 0 && !isMissing(fetched.Err) {
+			problems = append(problems, problem("commits of group "+name, fetched.Err))
+		}
+		g.Partitions = rows(&g, fetched.Fetched)
+		groups = append(groups, g)
+	}
+	return groups, problems, c.complete(ctx, groups, o)
+}
+
+// withOffsets leaves out the groups whose offsets are not of OffsetFetch's
+// kind.
+func withOffsets(l *listing, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return l.groups[name].Type == Share })
+}
+
+// rows makes a row of every partition that has a commit or an owner.
+func rows(g *Group, fetched kadm.OffsetResponses) []Partition {
+	byTP := map[TopicPartition]*Partition{}
+	row := func(tp TopicPartition) *Partition {
+		p := byTP[tp]
+		if p == nil {
+			p = &Partition{Topic: tp.Topic, Partition: tp.Partition}
+			byTP[tp] = p
+		}
+		return p
+	}
+	fetched.Each(func(r kadm.OffsetResponse) {
+		tp := TopicPartition{r.Topic, r.Partition}
+		if r.Err != nil {
+			p := row(tp)
+			p.Status, p.Error = statusOf(r.Err), nonEmpty(r.Err.Error())
+			return
+		}
+		if r.At < 0 {
+			return // the broker's way to say that there is no commit
+		}
+		p := row(tp)
+		p.Committed, p.Metadata = &r.At, &r.Metadata
+		if r.LeaderEpoch >= 0 {
+			p.LeaderEpoch = &r.LeaderEpoch
+		}
+	})
+	for i := range g.Members {
+		m := &g.Members[i]
+		for _, t := range m.Assignment {
+			for _, partition := range t.Partitions {
+				p := row(TopicPartition{t.Topic, partition})
+				p.MemberID, p.ClientID, p.Host = &m.MemberID, &m.ClientID, &m.Host
+			}
+		}
+	}
+	out := make([]Partition, 0, len(byTP))
+	for _, p := range byTP {
+		out = append(out, *p)
+	}
+	sortRows(out)
+	return out
+}
+
+func sortRows(rows []Partition) {
+	slices.SortFunc(rows, func(a, b Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+}
+
+// complete adds what the topics know: ids, log ends, further partitions.
+func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOptions) error {
+	names := slices.Clone(o.Topics)
+	for i := range groups {
+		for j := range groups[i].Partitions {
+			names = append(names, groups[i].Partitions[j].Topic)
+		}
+		if o.AllPartitions {
+			names = append(names, groups[i].subscriptions()...)
+		}
+	}
+	topics, err := c.topicDetails(ctx, names)
+	if err != nil {
+		return fmt.Errorf("reading topic metadata: %w", err)
+	}
+	wanted := map[TopicPartition]bool{}
+	for i := range groups {
+		groups[i].addPartitions(topics, o)
+		for j := range groups[i].Partitions {
+			p := &groups[i].Partitions[j]
+			wanted[TopicPartition{p.Topic, p.Partition}] = true
+		}
+	}
+	found := c.logEnds(ctx, topics, slices.Collect(maps.Keys(wanted)))
+	for i := range groups {
+		groups[i].finish(topics, found)
+	}
+	return nil
+}
+
+func (g *Group) subscriptions() []string {
+	var topics []string
+	for i := range g.Members {
+		topics = append(topics, g.Members[i].subscribed...)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+// addPartitions adds the rows that the options ask for.
+func (g *Group) addPartitions(topics kadm.TopicDetails, o DescribeOptions) {
+	names := slices.Clone(o.Topics)
+	have := map[TopicPartition]bool{}
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		have[TopicPartition{p.Topic, p.Partition}] = true
+		if o.AllPartitions {
+			names = append(names, p.Topic)
+		}
+	}
+	if o.AllPartitions {
+		names = append(names, g.subscriptions()...)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		for partition := range topics[name].Partitions {
+			if tp := (TopicPartition{name, partition}); !have[tp] {
+				g.Partitions = append(g.Partitions, Partition{Topic: name, Partition: partition})
+			}
+		}
+	}
+	sortRows(g.Partitions)
+}
+
+// finish fills in what is known of the logs, and draws the conclusions.
+func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends) {
+	subscribed := g.subscriptions()
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		if t, ok := topics[p.Topic]; ok && t.ID != (kadm.TopicID{}) {
+			p.TopicID = nonEmpty(topicID(t.ID))
+		}
+		if len(g.Members) > 0 {
+			_, yes := slices.BinarySearch(subscribed, p.Topic)
+			p.Subscribed = &yes
+		}
+		if p.Status != "" {
+			continue // its commit could not be read
+		}
+		e := found[TopicPartition{p.Topic, p.Partition}]
+		if e.status != "" {
+			p.Status = e.status
+			if e.err != nil {
+				p.Error = nonEmpty(e.err.Error())
+			}
+		}
+		p.LogStart, p.LogEnd, p.LastStable = e.start, e.end, e.stable
+		p.Assess()
+	}
+	g.Total = total(g.Partitions)
+}

@@ -1,0 +1,169 @@
+package inspect
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TopicPartition names one partition.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// ends is where one partition's log begins and ends, or why that is not known.
+type ends struct {
+	start, end, stable *int64
+	status             Status // set where start and end could not be read
+	err                error
+}
+
+// Timestamps with a meaning in ListOffsets.
+const (
+	listLatest   = -1
+	listEarliest = -2
+)
+
+// logEnds reads the ends of the given partitions. It asks only leaders that
+// the metadata names, so that one leaderless partition costs no time, and it
+// reads metadata anew: ends are compared with commits that were just read.
+func (c *Cluster) logEnds(ctx context.Context, topics kadm.TopicDetails, wanted []TopicPartition) map[TopicPartition]*ends {
+	out := make(map[TopicPartition]*ends, len(wanted))
+	ask := map[string][]int32{}
+	for _, tp := range wanted {
+		e := &ends{}
+		out[tp] = e
+		if e.status, e.err = reachable(topics, tp); e.status == "" {
+			ask[tp.Topic] = append(ask[tp.Topic], tp.Partition)
+		}
+	}
+	if len(ask) == 0 {
+		return out
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	list := func(timestamp int64, isolation int8, field func(*ends) **int64) {
+		wg.Go(func() {
+			c.listOffsets(ctx, ask, timestamp, isolation, func(tp TopicPartition, offset int64, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				e := out[tp]
+				if e == nil {
+					return
+				}
+				if err != nil {
+					e.status, e.err = statusOf(err), err
+					return
+				}
+				*field(e) = &offset
+			})
+		})
+	}
+	list(listEarliest, 0, func(e *ends) **int64 { return &e.start })
+	list(listLatest, 0, func(e *ends) **int64 { return &e.end })
+	list(listLatest, 1, func(e *ends) **int64 { return &e.stable })
+	wg.Wait()
+	for _, e := range out {
+		if e.status == "" && (e.start == nil || e.end == nil) {
+			e.status, e.err = Failed, errors.New("the broker did not say where the log begins and ends")
+		}
+		if e.status != "" {
+			e.start, e.end, e.stable = nil, nil, nil
+		}
+	}
+	return out
+}
+
+// listOffsets calls got once for each partition that was asked for and
+// answered, or that failed with its broker.
+func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, timestamp int64, isolation int8, got func(TopicPartition, int64, error)) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	req.IsolationLevel = isolation
+	for topic, partitions := range ask {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = topic
+		for _, p := range partitions {
+			rp := kmsg.NewListOffsetsRequestTopicPartition()
+			rp.Partition = p
+			rp.Timestamp = timestamp
+			rp.CurrentLeaderEpoch = -1
+			t.Partitions = append(t.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	for _, shard := range c.cl.RequestSharded(ctx, req) {
+		if shard.Err != nil {
+			for _, t := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
+				for _, p := range t.Partitions {
+					got(TopicPartition{t.Topic, p.Partition}, 0, shard.Err)
+				}
+			}
+			continue
+		}
+		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				got(TopicPartition{t.Topic, p.Partition}, p.Offset, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	}
+}
+
+// reachable says why a partition's leader cannot be asked; "" if it can.
+func reachable(topics kadm.TopicDetails, tp TopicPartition) (Status, error) {
+	t, ok := topics[tp.Topic]
+	if !ok {
+		return Failed, errors.New("the broker gave no metadata of the topic")
+	}
+	if t.Err != nil {
+		return statusOf(t.Err), t.Err
+	}
+	p, ok := t.Partitions[tp.Partition]
+	switch {
+	case !ok:
+		return TopicGone, errors.New("the topic has no such partition")
+	case p.Leader < 0:
+		return NoLeader, kerr.LeaderNotAvailable
+	}
+	return "", nil
+}
+
+func statusOf(err error) Status {
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InvalidTopicException):
+		return TopicGone
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return NotAuthorized
+	case errors.Is(err, kerr.LeaderNotAvailable), errors.Is(err, kerr.NotLeaderForPartition):
+		return NoLeader
+	}
+	return Failed
+}
+
+// topicDetails reads the metadata of the named topics only.
+func (c *Cluster) topicDetails(ctx context.Context, names []string) (kadm.TopicDetails, error) {
+	if len(names) == 0 {
+		return kadm.TopicDetails{}, nil
+	}
+	slices.Sort(names)
+	m, err := c.adm.Metadata(ctx, slices.Compact(names)...)
+	if err != nil {
+		return nil, err
+	}
+	return m.Topics, nil
+}
+
+// topicID prints an id as Kafka's own tools do: base64url without padding.
+func topicID(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// isMissing: the group is not there, which is not a failure to read it.
+func isMissing(err error) bool {
+	return errors.Is(err, kerr.GroupIDNotFound)
+}

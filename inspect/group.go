@@ -1,0 +1,81 @@
+package inspect
+
+// Types of groups, as ListGroups names them, in lower case.
+const (
+	Classic  = "classic"
+	Consumer = "consumer" // KIP-848
+	Share    = "share"    // KIP-932
+	Streams  = "streams"  // KIP-1071
+)
+
+// Coordinator is the broker that keeps a group.
+type Coordinator struct {
+	ID   int32  `json:"id"`
+	Host string `json:"host"`
+	Port int32  `json:"port"`
+}
+
+// ListedGroup is one group in a list.
+type ListedGroup struct {
+	Group string `json:"group"`
+	Type  string `json:"type"`
+	// State as the broker says it: Stable, Empty, Dead, PreparingRebalance, …
+	State        string       `json:"state"`
+	ProtocolType string       `json:"protocol_type"` // "" for groups that never had members
+	Protocol     *string      `json:"protocol"`      // the assignor; nil where there is none
+	Coordinator  *Coordinator `json:"coordinator"`
+	Members      *int         `json:"members"` // nil where the group could not be described
+}
+
+// Member is one consumer in a group.
+type Member struct {
+	MemberID   string            `json:"member_id"`
+	InstanceID *string           `json:"instance_id"` // of a static member
+	ClientID   string            `json:"client_id"`
+	Host       string            `json:"host"`
+	Assignment []TopicPartitions `json:"assignment"`
+
+	subscribed []string
+}
+
+// TopicPartitions is some partitions of a topic, in order.
+type TopicPartitions struct {
+	Topic      string  `json:"topic"`
+	Partitions []int32 `json:"partitions"`
+}
+
+// Group is one group in full.
+type Group struct {
+	Group        string       `json:"group"`
+	Type         string       `json:"type"`
+	State        string       `json:"state"`
+	ProtocolType string       `json:"protocol_type"`
+	Protocol     *string      `json:"protocol"`
+	Coordinator  *Coordinator `json:"coordinator"`
+	Members      []Member     `json:"members"`
+	Total        Total        `json:"total"`
+	Partitions   []Partition  `json:"partitions"`
+}
+
+// Problem is something that could not be read, while the rest could.
+type Problem struct {
+	What  string `json:"what"`
+	Error string `json:"error"`
+	// Err is the error behind the text.
+	Err error `json:"-"`
+}
+
+func problem(what string, err error) Problem {
+	return Problem{What: what, Error: err.Error(), Err: err}
+}
+
+// Visibility says whether an answer about all groups can be trusted to be
+// about all of them: a broker silently leaves out what a user may not see.
+type Visibility string
+
+// The values of a visibility.
+const (
+	Full     Visibility = "full"     // this user may describe the cluster, so sees every group
+	Filtered Visibility = "filtered" // groups and topics may be missing
+	Unknown  Visibility = "unknown"  // the broker does not tell
+)

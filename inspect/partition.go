@@ -1,0 +1,112 @@
+package inspect
+
+// Status says how a group stands on one partition.
+type Status string
+
+// The statuses of a partition.
+const (
+	CaughtUp      Status = "caught_up"      // committed = log end
+	Behind        Status = "behind"         // records wait to be read
+	NoCommit      Status = "no_commit"      // the group never committed here, or the commit is gone
+	Lost          Status = "lost"           // records were deleted before the group read them
+	PastEnd       Status = "past_end"       // committed beyond the log end: truncated or recreated topic
+	TopicGone     Status = "topic_gone"     // the topic, or this partition of it, does not exist
+	NoLeader      Status = "no_leader"      // no broker leads the partition now
+	NotAuthorized Status = "not_authorized" // the topic may not be described by this user
+	Failed        Status = "error"          // the partition's offsets could not be read
+)
+
+// Partition is what one group has to do with one partition.
+type Partition struct {
+	Topic     string  `json:"topic"`
+	TopicID   *string `json:"topic_id"` // base64url as Kafka prints it; nil before Kafka 2.8
+	Partition int32   `json:"partition"`
+	// Committed is the next offset the group will read; nil without a commit.
+	Committed   *int64  `json:"committed"`
+	LeaderEpoch *int32  `json:"leader_epoch"` // stored with the commit
+	Metadata    *string `json:"metadata"`     // stored with the commit
+	LogStart    *int64  `json:"log_start"`
+	LogEnd      *int64  `json:"log_end"` // high watermark: offset of the next record
+	LastStable  *int64  `json:"last_stable"`
+	// Lag is log_end - max(committed, log_start), in offsets; nil where that
+	// has no meaning or is not known.
+	Lag *int64 `json:"lag"`
+	// Lost is how many offsets were deleted before the group read them.
+	Lost   *int64 `json:"lost"`
+	Status Status `json:"status"`
+	// Subscribed says whether a member subscribes to the topic; nil while the
+	// group has no members.
+	Subscribed    *bool    `json:"subscribed"`
+	PendingTxn    *bool    `json:"pending_txn"`
+	BehindSeconds *float64 `json:"behind_seconds"`
+	MemberID      *string  `json:"member_id"`
+	ClientID      *string  `json:"client_id"`
+	Host          *string  `json:"host"`
+	Error         *string  `json:"error"`
+}
+
+// Assess sets status, lag and lost from the committed offset and the log's
+// ends. A partition that could not be read keeps the status it has.
+//
+// A commit below the log start does not count the deleted records as lag:
+// nobody can read them any more. They are in lost.
+func (p *Partition) Assess() {
+	p.Lag, p.Lost = nil, nil
+	if p.LogStart == nil || p.LogEnd == nil {
+		if p.Status == "" {
+			p.Status = Failed
+		}
+		return
+	}
+	start, end := *p.LogStart, *p.LogEnd
+	if p.Committed == nil {
+		p.Status = NoCommit
+		p.Lost = new(int64)
+		return
+	}
+	committed := *p.Committed
+	lost := max(0, start-committed)
+	p.Lost = &lost
+	if committed > end {
+		p.Status = PastEnd
+		return
+	}
+	lag := end - max(committed, start)
+	p.Lag = &lag
+	switch {
+	case lost > 0:
+		p.Status = Lost
+	case lag > 0:
+		p.Status = Behind
+	default:
+		p.Status = CaughtUp
+	}
+}
+
+// Total sums up a group's partitions.
+type Total struct {
+	Lag        int64 `json:"lag"`        // of the partitions whose lag is known
+	Lost       int64 `json:"lost"`       // of the partitions where it is known
+	Partitions int   `json:"partitions"` // all rows
+	NoCommit   int   `json:"no_commit"`  // rows without a commit
+	Unknown    int   `json:"unknown"`    // rows whose lag is not known, no_commit among them
+}
+
+func total(rows []Partition) Total {
+	t := Total{Partitions: len(rows)}
+	for i := range rows {
+		p := &rows[i]
+		if p.Lag != nil {
+			t.Lag += *p.Lag
+		} else {
+			t.Unknown++
+		}
+		if p.Lost != nil {
+			t.Lost += *p.Lost
+		}
+		if p.Status == NoCommit {
+			t.NoCommit++
+		}
+	}
+	return t
+}

@@ -1,0 +1,172 @@
+package connect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// DefaultBootstrap is where a Kafka on this machine listens.
+const DefaultBootstrap = "localhost:9092"
+
+// ParseBootstrap splits a comma separated list of HOST:PORT.
+func ParseBootstrap(list string) ([]string, error) {
+	var servers []string
+	for s := range strings.SplitSeq(list, ",") {
+		s = strings.TrimSpace(s)
+		if s == "" {
+			continue
+		}
+		host, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return nil, fmt.Errorf("bootstrap server %q: want HOST:PORT", s)
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || host == "" {
+			return nil, fmt.Errorf("bootstrap server %q: want HOST:PORT with a port from 1 to 65535", s)
+		}
+		servers = append(servers, s)
+	}
+	if len(servers) == 0 {
+		return nil, errors.New("the list of bootstrap servers is empty")
+	}
+	return servers, nil
+}
+
+// Options says how to connect.
+type Options struct {
+	Bootstrap []string
+	Config    Config
+	ClientID  string
+	// Timeout bounds the first contact, and each later request.
+	Timeout time.Duration
+}
+
+// UnreachableError means that no bootstrap server answered.
+type UnreachableError struct {
+	Bootstrap []string
+	Attempts  []Attempt
+	Err       error
+}
+
+// Attempt is one address and why it did not work.
+type Attempt struct {
+	Addr string
+	Err  error
+}
+
+func (e *UnreachableError) Error() string {
+	if len(e.Attempts) == 0 {
+		return fmt.Sprintf("no answer from Kafka at %s: %v", strings.Join(e.Bootstrap, ", "), e.Err)
+	}
+	tried := make([]string, len(e.Attempts))
+	for i, a := range e.Attempts {
+		tried[i] = fmt.Sprintf("%s: %v", a.Addr, shortDialError(a.Err))
+	}
+	return "cannot reach Kafka: " + strings.Join(tried, "; ")
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// shortDialError leaves out what the message says anyway: "dial tcp
+// 127.0.0.1:9092: connect: connection refused" becomes "connection refused".
+func shortDialError(err error) error {
+	var sys interface{ Timeout() bool }
+	if errors.As(err, &sys) && sys.Timeout() {
+		return errors.New("no answer in time")
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		if inner := errors.Unwrap(op.Err); inner != nil {
+			return inner
+		}
+		return op.Err
+	}
+	return err
+}
+
+// Open connects, and returns once a bootstrap server has answered. extra are
+// what the caller's work needs, such as a consumer's options.
+//
+// Errors are [*UnreachableError], or the cause of a done context.
+func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error) {
+	failed := &attempts{byAddr: map[string]error{}}
+	dialTimeout := min(10*time.Second, o.Timeout)
+	if o.Config.DialTimeout > 0 {
+		dialTimeout = o.Config.DialTimeout
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(o.Bootstrap...),
+		kgo.ClientID(cmp.Or(o.ClientID, o.Config.ClientID, "offsets")),
+		kgo.SoftwareNameAndVersion("offsets", "1"),
+		kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, host)
+			failed.note(host, err)
+			return conn, err
+		}),
+		kgo.RetryTimeout(o.Timeout),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
+	overhead := min(10*time.Second, o.Timeout)
+	if o.Config.RequestTimeout > 0 {
+		overhead = o.Config.RequestTimeout
+	}
+	opts = append(opts, kgo.RequestTimeoutOverhead(max(overhead, 100*time.Millisecond)))
+	if o.Config.ConnIdleTimeout > 0 {
+		opts = append(opts, kgo.ConnIdleTimeout(o.Config.ConnIdleTimeout))
+	}
+	if o.Config.MetadataMaxAge > 0 {
+		opts = append(opts, kgo.MetadataMaxAge(o.Config.MetadataMaxAge))
+	}
+	cl, err := kgo.NewClient(append(opts, extra...)...)
+	if err != nil {
+		return nil, err
+	}
+	pingCtx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	if err := cl.Ping(pingCtx); err != nil {
+		cl.Close()
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &UnreachableError{Bootstrap: o.Bootstrap, Attempts: failed.list(), Err: err}
+	}
+	return cl, nil
+}
+
+// attempts remembers the last dial error of each address; kgo wraps or drops
+// them, and the user needs them all.
+type attempts struct {
+	mu     sync.Mutex
+	byAddr map[string]error
+}
+
+func (a *attempts) note(addr string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		delete(a.byAddr, addr)
+		return
+	}
+	a.byAddr[addr] = err
+}
+
+func (a *attempts) list() []Attempt {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []Attempt
+	for addr, err := range a.byAddr {
+		list = append(list, Attempt{addr, err})
+	}
+	slices.SortFunc(list, func(x, y Attempt) int { return strings.Compare(x.Addr, y.Addr) })
+	return list
+}

@@ -1,0 +1,93 @@
+package connect
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/magiconair/properties"
+)
+
+// Config is what a Java client.properties file says. Zero values mean that the
+// file does not say.
+type Config struct {
+	Bootstrap       []string
+	ClientID        string
+	RequestTimeout  time.Duration // request.timeout.ms
+	DialTimeout     time.Duration // socket.connection.setup.timeout.ms
+	ConnIdleTimeout time.Duration // connections.max.idle.ms
+	MetadataMaxAge  time.Duration // metadata.max.age.ms
+}
+
+// ConfigError is a properties file that cannot be used: the caller's mistake,
+// not the cluster's.
+type ConfigError struct {
+	File string
+	Err  error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("%s: %v", e.File, e.Err) }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// ReadConfig reads a Java .properties file. A key it does not know is refused
+// by name: a security setting that is silently ignored would connect in
+// another way than the file says.
+func ReadConfig(file string) (Config, error) {
+	fail := func(err error) (Config, error) { return Config{}, &ConfigError{File: file, Err: err} }
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fail(err)
+	}
+	// Java does not expand ${x} in property files; the library does by default,
+	// and would drop it from a password.
+	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
+	p, err := loader.LoadBytes(text)
+	if err != nil {
+		return fail(err)
+	}
+	var c Config
+	millis := func(dst *time.Duration) func(string) error {
+		return func(v string) error {
+			ms, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || ms < 0 {
+				return fmt.Errorf("want milliseconds, got %q", v)
+			}
+			*dst = time.Duration(ms) * time.Millisecond
+			return nil
+		}
+	}
+	keys := map[string]func(string) error{
+		"bootstrap.servers": func(v string) (err error) { c.Bootstrap, err = ParseBootstrap(v); return err },
+		"client.id":         func(v string) error { c.ClientID = v; return nil },
+		"security.protocol": func(v string) error {
+			if v != "PLAINTEXT" {
+				return fmt.Errorf("only PLAINTEXT is supported, not %q", v)
+			}
+			return nil
+		},
+		"request.timeout.ms":                 millis(&c.RequestTimeout),
+		"socket.connection.setup.timeout.ms": millis(&c.DialTimeout),
+		"connections.max.idle.ms":            millis(&c.ConnIdleTimeout),
+		"metadata.max.age.ms":                millis(&c.MetadataMaxAge),
+	}
+	var unknown []string
+	for _, key := range p.Keys() {
+		set, ok := keys[key]
+		if !ok {
+			unknown = append(unknown, key)
+			continue
+		}
+		value, _ := p.Get(key)
+		if err := set(strings.TrimSpace(value)); err != nil {
+			return fail(fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return fail(fmt.Errorf("not supported: %s", strings.Join(unknown, ", ")))
+	}
+	return c, nil
+}

@@ -1,0 +1,185 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"offsets/inspect/commitlog"
+)
+
+// commitLog writes what a group coordinator would write.
+type commitLog struct {
+	cluster    *kfake.Cluster
+	client     *kgo.Client
+	partitions int32
+	ready      chan struct{} // closed when the fields above are set
+
+	mu     sync.Mutex
+	groups map[string]*liveGroup // classic groups that have members
+}
+
+func newCommitLog() *commitLog {
+	return &commitLog{ready: make(chan struct{}), groups: map[string]*liveGroup{}}
+}
+
+// writeLimit bounds one write to the log; it is memory and loopback only.
+const writeLimit = 10 * time.Second
+
+func (l *commitLog) wants(key kmsg.Key) bool {
+	switch key {
+	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup:
+		return true
+	}
+	return false
+}
+
+// before gathers what is gone once the request is carried out.
+func (l *commitLog) before(req kmsg.Request) any {
+	del, ok := req.(*kmsg.DeleteGroupsRequest)
+	if !ok {
+		return nil
+	}
+	<-l.ready
+	commits := map[string]*kfake.GroupInfo{}
+	for _, group := range del.Groups {
+		commits[group] = l.cluster.GroupInfo(group)
+	}
+	return commits
+}
+
+// answered writes what follows from an answered request.
+func (l *commitLog) answered(p pendingRequest, resp kmsg.Response) error {
+	<-l.ready
+	switch req := p.req.(type) {
+	case *kmsg.OffsetCommitRequest:
+		return l.write(l.commits(req, resp.(*kmsg.OffsetCommitResponse)))
+	case *kmsg.OffsetDeleteRequest:
+		return l.write(l.offsetDeletions(req, resp.(*kmsg.OffsetDeleteResponse)))
+	case *kmsg.DeleteGroupsRequest:
+		return l.write(l.groupDeletions(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteGroupsResponse)))
+	case *kmsg.JoinGroupRequest:
+		return l.write(l.joined(p, req, resp.(*kmsg.JoinGroupResponse)))
+	case *kmsg.SyncGroupRequest:
+		return l.synced(req, resp.(*kmsg.SyncGroupResponse))
+	case *kmsg.LeaveGroupRequest:
+		return l.emptied(req.Group)
+	}
+	return nil
+}
+
+// entry is a record to be written, still without its partition.
+type entry struct {
+	group      string
+	key, value []byte
+}
+
+func (l *commitLog) write(entries []entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	records := make([]*kgo.Record, len(entries))
+	for i, e := range entries {
+		records[i] = &kgo.Record{
+			Topic: commitlog.Topic, Partition: commitlog.PartitionOf(e.group, l.partitions),
+			Key: e.key, Value: e.value,
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	defer cancel()
+	if err := l.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("writing %s: %w", commitlog.Topic, err)
+	}
+	return nil
+}
+
+// commits makes the records of the partitions that were accepted. From
+// OffsetCommit v10 on, requests name topics by id only.
+func (l *commitLog) commits(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) []entry {
+	type tp struct {
+		topic     string
+		partition int32
+	}
+	accepted := map[tp]bool{}
+	for _, t := range resp.Topics {
+		topic, _ := l.topic(t.Topic, t.TopicID)
+		for _, p := range t.Partitions {
+			accepted[tp{topic, p.Partition}] = p.ErrorCode == 0
+		}
+	}
+	now := time.Now().UnixMilli()
+	var out []entry
+	for _, t := range req.Topics {
+		topic, id := l.topic(t.Topic, t.TopicID)
+		for _, p := range t.Partitions {
+			if !accepted[tp{topic, p.Partition}] {
+				continue
+			}
+			value := commitlog.OffsetCommitValue{
+				Version: 4, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, CommitTimestamp: now, TopicID: id,
+			}
+			if p.Metadata != nil {
+				value.Metadata = *p.Metadata
+			}
+			if req.Version < 6 {
+				value.LeaderEpoch = -1 // the request has no such field
+			}
+			out = append(out, entry{req.Group, commitlog.OffsetCommitKey{Group: req.Group, Topic: topic, Partition: p.Partition}.Encode(), value.Encode()})
+		}
+	}
+	return out
+}
+
+// topic completes a topic of which the name or the id is known.
+func (l *commitLog) topic(name string, id [16]byte) (string, commitlog.UUID) {
+	info := l.cluster.TopicInfo(name)
+	if name == "" {
+		info = l.cluster.TopicIDInfo(id)
+	}
+	if info == nil {
+		return name, commitlog.UUID(id)
+	}
+	return info.Topic, commitlog.UUID(info.TopicID)
+}
+
+func (l *commitLog) offsetDeletions(req *kmsg.OffsetDeleteRequest, resp *kmsg.OffsetDeleteResponse) []entry {
+	var out []entry
+	if resp.ErrorCode != 0 {
+		return nil
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 {
+				out = append(out, tombstone(req.Group, t.Topic, p.Partition))
+			}
+		}
+	}
+	return out
+}
+
+func tombstone(group, topic string, partition int32) entry {
+	return entry{group, commitlog.OffsetCommitKey{Group: group, Topic: topic, Partition: partition}.Encode(), nil}
+}
+
+func (l *commitLog) groupDeletions(before map[string]*kfake.GroupInfo, resp *kmsg.DeleteGroupsResponse) []entry {
+	var out []entry
+	for _, g := range resp.Groups {
+		if g.ErrorCode != 0 {
+			continue
+		}
+		if info := before[g.Group]; info != nil {
+			for topic, partitions := range info.Commits {
+				for partition := range partitions {
+					out = append(out, tombstone(g.Group, topic, partition))
+				}
+			}
+		}
+		out = append(out, entry{g.Group, commitlog.GroupMetadataKey{Group: g.Group}.Encode(), nil})
+	}
+	return out
+}
