@@ -28,6 +28,8 @@ func newApp(e *env) *cli.App {
 		ErrWriter: io.Discard, // errors are printed in one place, report
 		Flags:     globalFlags(),
 		Commands: []*cli.Command{
+			produceCommand(e),
+			consumeCommand(e),
 			listCommand(e),
 			describeCommand(e),
 		},

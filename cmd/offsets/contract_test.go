@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"offsets/inspect"
+	"offsets/produce"
 )
 
 // documents are the JSON outputs, by command: the type of a row under the
@@ -21,6 +22,8 @@ func documents() map[string]document {
 	return map[string]document{
 		"list":     {"groups", reflect.TypeFor[inspect.ListedGroup](), reflect.TypeFor[listTail]()},
 		"describe": {"groups", reflect.TypeFor[inspect.Group](), reflect.TypeFor[describeTail]()},
+		"produce":  {"partitions", reflect.TypeFor[produce.PartitionSummary](), reflect.TypeFor[produceTail]()},
+		"consume":  {"", reflect.TypeFor[consumeRow](), nil},
 		"error": {"", reflect.TypeFor[struct {
 			Error diagnosis `json:"error"`
 		}](), nil},

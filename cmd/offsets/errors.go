@@ -11,8 +11,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"offsets/consume"
 	"offsets/inspect"
 	"offsets/internal/connect"
+	"offsets/produce"
 )
 
 // Exit codes. Scripts rely on them.
@@ -57,6 +59,12 @@ func (e *partialError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// partialWriteError: something was written before it failed.
+type partialWriteError struct{ Err error }
+
+func (e *partialWriteError) Error() string { return e.Err.Error() }
+func (e *partialWriteError) Unwrap() error { return e.Err }
+
 // timeoutError is the cause of a context whose --timeout is over.
 type timeoutError struct{ after time.Duration }
 
@@ -90,8 +98,15 @@ func diagnose(err error) diagnosis {
 		timeout     *timeoutError
 		unreachable *connect.UnreachableError
 		byDefault   *defaultBrokerError
+		silent      *connect.SilentError
+		written     *partialWriteError
+		policy      *consume.PolicyError
 	)
 	switch {
+	case errors.As(err, &written):
+		if d = diagnose(written.Err); d.code != exitInterrupted {
+			d.code, d.partialWrite = exitPartial, true
+		}
 	case errors.Is(err, errInterrupted):
 		d.Kind, d.code = "interrupted", exitInterrupted
 	case errors.As(err, &usage):
@@ -110,6 +125,15 @@ func diagnose(err error) diagnosis {
 		if errors.As(err, &byDefault) {
 			hint("nobody named a broker, so the default was tried. Name one with --bootstrap-server or OFFSETS_BOOTSTRAP_SERVER; without a Kafka at hand, 'offsets sandbox' starts one")
 		}
+	case errors.As(err, &silent):
+		d.Kind = "timeout"
+		hint("does the cluster still run? --timeout says how long to wait for an answer")
+	case errors.As(err, &policy):
+		d.Kind = "no_position"
+		hint("'offsets policy' shows what each policy would do; 'offsets reset' sets a position")
+	case errors.Is(err, produce.ErrNoTopic), errors.Is(err, consume.ErrNoTopic):
+		d.Kind = "unknown_topic"
+		hint("topics are never created by accident: is the name right? 'offsets produce TOPIC --create' makes one")
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		d.Kind = "timeout"
 		hint("give it more time with --timeout, or see with --verbose what it waits for")

@@ -170,3 +170,43 @@ func (a *attempts) list() []Attempt {
 	slices.SortFunc(list, func(x, y Attempt) int { return strings.Compare(x.Addr, y.Addr) })
 	return list
 }
+
+// SilentError is the cause of a context that [Watch] ended.
+type SilentError struct {
+	After time.Duration
+	Err   error // of the last attempt
+}
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("no broker has answered for %s: %v", e.After, e.Err)
+}
+
+func (e *SilentError) Unwrap() error { return e.Err }
+
+// Watch ends the returned context, with a [*SilentError] as its cause, when no
+// broker has answered for the limit. It is for work without an end of its own.
+// A broker that restarts in less time goes unnoticed.
+func Watch(ctx context.Context, cl *kgo.Client, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		answered := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(min(limit/4, 5*time.Second)):
+			}
+			pingCtx, done := context.WithTimeout(ctx, limit)
+			err := cl.Ping(pingCtx)
+			done()
+			switch {
+			case err == nil:
+				answered = time.Now()
+			case time.Since(answered) >= limit:
+				cancel(&SilentError{After: limit, Err: err})
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

@@ -173,6 +173,7 @@ func (r Result[R, L]) writeCSV(w io.Writer) error {
 		if err := out.Write(cells); err != nil {
 			return err
 		}
+		out.Flush() // rows of a stream are not kept back; w may buffer
 	}
 	out.Flush()
 	return out.Error()

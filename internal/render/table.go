@@ -23,6 +23,9 @@ type Section struct {
 	Footer func() string
 	// Empty stands in place of a table without rows.
 	Empty string
+	// Live writes each row when it comes, with the widths that the columns
+	// name: for streams without an end.
+	Live bool
 }
 
 // Column is one column of a table.
@@ -31,6 +34,8 @@ type Column struct {
 	Right bool // numbers
 	// Optional columns are left out where no row has anything in them.
 	Optional bool
+	// Width is the least width of a live table's column.
+	Width int
 }
 
 // gap is what separates two columns.
@@ -70,6 +75,9 @@ func (r Result[R, L]) writeTable(w io.Writer) error {
 }
 
 func (s Section) write(w io.Writer) error {
+	if s.Live {
+		return s.writeLive(w)
+	}
 	next, stop := iter.Pull(s.Rows)
 	defer stop()
 	var head [][]string
@@ -97,6 +105,16 @@ func (s Section) write(w io.Writer) error {
 	}
 	if text := s.Footer(); text != "" {
 		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Section) writeLive(w io.Writer) error {
+	p := newPlain(w, s.Columns, nil)
+	for row := range s.Rows {
+		if err := p.write(clean(row)); err != nil {
 			return err
 		}
 	}
@@ -207,7 +225,7 @@ func newPlain(w io.Writer, columns []Column, head [][]string) *plain {
 	header := make([]string, len(columns))
 	for i, c := range columns {
 		header[i] = c.Name
-		p.width[i] = runewidth.StringWidth(c.Name)
+		p.width[i] = max(c.Width, runewidth.StringWidth(c.Name))
 	}
 	for _, row := range head {
 		for i, cell := range row {

@@ -1,0 +1,113 @@
+package consume
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// positions is where the consumer stands on each partition that it has. It is
+// shared with the callbacks of the group's goroutine.
+type positions struct {
+	mu sync.Mutex
+	at map[topicPartition]kgo.EpochOffset
+	// target is the log end when the partition was first assigned.
+	target map[topicPartition]int64
+	// known: an assignment has come, if only an empty one.
+	known bool
+}
+
+func newPositions() *positions {
+	return &positions{at: map[topicPartition]kgo.EpochOffset{}, target: map[topicPartition]int64{}}
+}
+
+func (p *positions) set(tp topicPartition, at kgo.EpochOffset) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at[tp] = at
+}
+
+// advance moves a position forward, if the partition is still ours.
+func (p *positions) advance(tp topicPartition, at kgo.EpochOffset) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.at[tp]; ours {
+		p.at[tp] = at
+	}
+}
+
+func (p *positions) get(tp topicPartition) (kgo.EpochOffset, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.at[tp]
+	return at, ok
+}
+
+func (p *positions) aim(tp topicPartition, end int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = true
+	if _, ok := p.target[tp]; !ok {
+		p.target[tp] = end
+	}
+}
+
+func (p *positions) assigned() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = true
+}
+
+func (p *positions) drop(lost map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for topic, partitions := range lost {
+		for _, partition := range partitions {
+			delete(p.at, topicPartition{topic, partition})
+		}
+	}
+}
+
+// reached says whether every partition is read up to its target.
+func (p *positions) reached() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.known {
+		return false
+	}
+	for tp, at := range p.at {
+		if at.Offset < p.target[tp] {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *positions) all() map[topicPartition]kgo.EpochOffset {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.at)
+}
+
+// list is the positions in order.
+func list(at map[topicPartition]kgo.EpochOffset) []Position {
+	out := make([]Position, 0, len(at))
+	for tp, o := range at {
+		out = append(out, Position{Topic: tp.topic, Partition: tp.partition, Offset: o.Offset, LeaderEpoch: o.Epoch})
+	}
+	slices.SortFunc(out, func(a, b Position) int {
+		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+			return c
+		}
+		return int(a.Partition - b.Partition)
+	})
+	return out
+}

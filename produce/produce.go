@@ -1,0 +1,238 @@
+// Package produce writes records to a topic and tells where they went.
+package produce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Options says how to write.
+type Options struct {
+	Topic string
+	// Partition writes all records to one partition; nil lets the key decide,
+	// as the Java client does (murmur2; without a key, batch by batch).
+	Partition *int32
+	// Acks is all, 1 or 0.
+	Acks string
+	// Compression is none, gzip, snappy, lz4 or zstd.
+	Compression string
+	// DisableIdempotence allows duplicates on retries. Acks other than all
+	// need it.
+	DisableIdempotence bool
+	// Delivery bounds how long one record may take.
+	Delivery time.Duration
+	// Delivered, if set, is called for every record that a broker has
+	// acknowledged, one call at a time.
+	Delivered func(*kgo.Record)
+}
+
+// PartitionSummary is what one partition got.
+type PartitionSummary struct {
+	Topic       string `json:"topic"`
+	Partition   int32  `json:"partition"`
+	Records     int64  `json:"records"`
+	FirstOffset int64  `json:"first_offset"`
+	LastOffset  int64  `json:"last_offset"`
+}
+
+// Summary is what was acknowledged.
+type Summary struct {
+	Topic      string
+	Records    int64
+	Partitions []PartitionSummary // sorted
+}
+
+// ErrNoTopic means that the topic does not exist. Nothing was written.
+var ErrNoTopic = errors.New("the topic does not exist")
+
+// CompressionNames are the values of [Options.Compression].
+func CompressionNames() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
+
+func (o Options) clientOptions() ([]kgo.Opt, error) {
+	codecs := map[string]kgo.CompressionCodec{
+		"": kgo.NoCompression(), "none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
+		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}
+	codec, ok := codecs[o.Compression]
+	if !ok {
+		return nil, fmt.Errorf("unknown compression %q: want %s", o.Compression, strings.Join(CompressionNames(), ", "))
+	}
+	opts := []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.RecordDeliveryTimeout(o.Delivery), kgo.ProducerLinger(time.Millisecond)}
+	switch o.Acks {
+	case "", "all", "-1":
+	case "1":
+		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()))
+	case "0":
+		opts = append(opts, kgo.RequiredAcks(kgo.NoAck()))
+	default:
+		return nil, fmt.Errorf("unknown acks %q: want all, 1 or 0", o.Acks)
+	}
+	if o.DisableIdempotence {
+		opts = append(opts, kgo.DisableIdempotentWrite())
+	} else if o.Acks == "0" || o.Acks == "1" {
+		return nil, fmt.Errorf("acks %s needs --no-idempotence: only acks all is without duplicates", o.Acks)
+	}
+	if o.Partition != nil {
+		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	}
+	return opts, nil
+}
+
+// Validate says what is wrong with the options, before anything is connected.
+func (o Options) Validate() error {
+	_, err := o.clientOptions()
+	return err
+}
+
+// Run writes the records until they end, one cannot be delivered, or the
+// context is done; then it waits for what is on its way. The summary is right
+// in every case. Its topic is never created by accident: see [Create].
+//
+// cl is an open client whose connection options are used for the writing one.
+func Run(ctx context.Context, cl *kgo.Client, o Options, records iter.Seq2[*kgo.Record, error]) (Summary, error) {
+	opts, err := o.clientOptions()
+	if err != nil {
+		return Summary{Topic: o.Topic}, err
+	}
+	if err := checkTopic(ctx, cl, o); err != nil {
+		return Summary{Topic: o.Topic}, err
+	}
+	producer, err := kgo.NewClient(append(cl.Opts(), opts...)...)
+	if err != nil {
+		return Summary{Topic: o.Topic}, err
+	}
+	defer producer.Close()
+	t := &tally{byPartition: map[int32]*PartitionSummary{}, delivered: o.Delivered}
+	// Records on their way outlive an interrupt: they may arrive anyway, and
+	// the summary shall say so. Their own limit is Delivery.
+	background := context.WithoutCancel(ctx)
+	err = func() error {
+		for r, err := range records {
+			if err != nil {
+				return err
+			}
+			if ctx.Err() != nil || t.failed() != nil {
+				break
+			}
+			r.Topic = o.Topic
+			if o.Partition != nil {
+				r.Partition = *o.Partition
+			}
+			producer.Produce(background, r, t.done)
+		}
+		return nil
+	}()
+	flushErr := producer.Flush(background)
+	if ctx.Err() != nil {
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return t.summary(o.Topic), errors.Join(err, t.failed(), flushErr)
+}
+
+func checkTopic(ctx context.Context, cl *kgo.Client, o Options) error {
+	topics, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx, o.Topic)
+	if err != nil {
+		return err
+	}
+	t := topics[o.Topic]
+	if errors.Is(t.Err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("%s: %w", o.Topic, ErrNoTopic)
+	}
+	if t.Err != nil {
+		return fmt.Errorf("topic %s: %w", o.Topic, t.Err)
+	}
+	if o.Partition != nil {
+		if _, ok := t.Partitions[*o.Partition]; !ok {
+			return fmt.Errorf("topic %s has no partition %d, only %d partitions", o.Topic, *o.Partition, len(t.Partitions))
+		}
+	}
+	return nil
+}
+
+// Create creates the topic if it does not exist, and returns when its
+// partitions have leaders. replication -1 takes the broker's default.
+func Create(ctx context.Context, cl *kgo.Client, topic string, partitions int32, replication int16) error {
+	adm := kadm.NewClient(cl)
+	if _, err := adm.CreateTopic(ctx, partitions, replication, nil, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("creating topic %s: %w", topic, err)
+	}
+	for {
+		topics, err := adm.ListTopicsWithInternal(ctx, topic)
+		if err == nil && topics[topic].Err == nil && len(topics[topic].Partitions) > 0 && led(topics[topic]) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func led(t kadm.TopicDetail) bool {
+	for _, p := range t.Partitions {
+		if p.Leader < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// tally counts acknowledged records.
+type tally struct {
+	delivered func(*kgo.Record)
+
+	mu          sync.Mutex
+	byPartition map[int32]*PartitionSummary
+	err         error
+}
+
+func (t *tally) done(r *kgo.Record, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		if t.err == nil {
+			t.err = fmt.Errorf("record not delivered: %w", err)
+		}
+		return
+	}
+	p := t.byPartition[r.Partition]
+	if p == nil {
+		p = &PartitionSummary{Topic: r.Topic, Partition: r.Partition, FirstOffset: r.Offset}
+		t.byPartition[r.Partition] = p
+	}
+	p.Records++
+	p.FirstOffset = min(p.FirstOffset, r.Offset)
+	p.LastOffset = max(p.LastOffset, r.Offset)
+	if t.delivered != nil {
+		t.delivered(r)
+	}
+}
+
+func (t *tally) failed() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+func (t *tally) summary(topic string) Summary {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Summary{Topic: topic}
+	for _, p := range t.byPartition {
+		s.Records += p.Records
+		s.Partitions = append(s.Partitions, *p)
+	}
+	slices.SortFunc(s.Partitions, func(a, b PartitionSummary) int { return int(a.Partition - b.Partition) })
+	return s
+}
