@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"offsets/consume"
+	"offsets/inspect"
 	"offsets/internal/connect"
 	"offsets/internal/render"
 )
@@ -220,7 +221,7 @@ func textOrBytes(b []byte) (*string, []byte) {
 	return nil, b
 }
 
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+func timestamp(t time.Time) string { return t.UTC().Format(inspect.TimeFormat) }
 
 func consumeView(rows iter.Seq2[consumeRow, error]) render.Result[consumeRow, consumeRow] {
 	return render.Result[consumeRow, consumeRow]{

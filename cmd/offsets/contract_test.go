@@ -13,6 +13,7 @@ import (
 
 	"offsets/inspect"
 	"offsets/produce"
+	"offsets/reset"
 )
 
 // documents are the JSON outputs, by command: the type of a row under the
@@ -24,6 +25,9 @@ func documents() map[string]document {
 		"describe": {"groups", reflect.TypeFor[inspect.Group](), reflect.TypeFor[describeTail]()},
 		"produce":  {"partitions", reflect.TypeFor[produce.PartitionSummary](), reflect.TypeFor[produceTail]()},
 		"consume":  {"", reflect.TypeFor[consumeRow](), nil},
+		"decode":   {"", reflect.TypeFor[inspect.LogRecord](), nil},
+		"policy":   {"groups", reflect.TypeFor[inspect.PolicyGroup](), reflect.TypeFor[describeTail]()},
+		"reset":    {"groups", reflect.TypeFor[reset.Plan](), nil},
 		"error": {"", reflect.TypeFor[struct {
 			Error diagnosis `json:"error"`
 		}](), nil},

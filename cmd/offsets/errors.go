@@ -15,6 +15,7 @@ import (
 	"offsets/inspect"
 	"offsets/internal/connect"
 	"offsets/produce"
+	"offsets/reset"
 )
 
 // Exit codes. Scripts rely on them.
@@ -101,6 +102,10 @@ func diagnose(err error) diagnosis {
 		silent      *connect.SilentError
 		written     *partialWriteError
 		policy      *consume.PolicyError
+		refused     *reset.RefusedError
+		incomplete  *reset.IncompleteError
+		verify      *verifyError
+		inUse       *addressInUseError
 	)
 	switch {
 	case errors.As(err, &written):
@@ -117,6 +122,17 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &config):
 		d.Kind, d.code = "usage", exitUsage
 		hint("keys that are not supported are refused, so that none is silently ignored: remove them, or give a file of their own")
+	case errors.As(err, &refused):
+		d.Kind, d.code = "refused", exitRefused
+	case errors.As(err, &incomplete):
+		d.partialWrite = incomplete.Written > 0
+	case errors.As(err, &verify):
+		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
+	case errors.Is(err, reset.ErrNothingSelected):
+		d.Kind, d.code = "usage", exitUsage
+	case errors.As(err, &inUse):
+		d.Kind = "address_in_use"
+		hint("something listens there already: --listen 127.0.0.1:0 takes a free port")
 	case errors.As(err, &partial):
 		d.Kind, d.code = "partial", exitPartial
 	case errors.As(err, &unreachable):
@@ -131,6 +147,8 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &policy):
 		d.Kind = "no_position"
 		hint("'offsets policy' shows what each policy would do; 'offsets reset' sets a position")
+	case errors.Is(err, reset.ErrNoTopic):
+		d.Kind = "unknown_topic"
 	case errors.Is(err, produce.ErrNoTopic), errors.Is(err, consume.ErrNoTopic):
 		d.Kind = "unknown_topic"
 		hint("topics are never created by accident: is the name right? 'offsets produce TOPIC --create' makes one")
