@@ -36,6 +36,7 @@ func newApp(e *env) *cli.App {
 			resetCommand(e),
 			decodeCommand(e),
 			sandboxCommand(e),
+			demoCommand(e),
 			versionCommand(e),
 		},
 		HideVersion:               false,

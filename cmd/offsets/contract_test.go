@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"offsets/inspect"
+	"offsets/internal/demo"
 	"offsets/produce"
 	"offsets/reset"
 )
@@ -28,6 +29,7 @@ func documents() map[string]document {
 		"decode":   {"", reflect.TypeFor[inspect.LogRecord](), nil},
 		"policy":   {"groups", reflect.TypeFor[inspect.PolicyGroup](), reflect.TypeFor[describeTail]()},
 		"reset":    {"groups", reflect.TypeFor[reset.Plan](), nil},
+		"demo":     {"scenes", reflect.TypeFor[demo.Scene](), nil},
 		"error": {"", reflect.TypeFor[struct {
 			Error diagnosis `json:"error"`
 		}](), nil},

@@ -106,12 +106,7 @@ func runChild(ctx context.Context, e *env, addr string, argv []string) error {
 	child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = childGrace
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "OFFSETS_BOOTSTRAP_SERVER=") && !strings.HasPrefix(kv, "OFFSETS_COMMAND_CONFIG=") {
-			child.Env = append(child.Env, kv)
-		}
-	}
-	child.Env = append(child.Env, "OFFSETS_BOOTSTRAP_SERVER="+addr)
+	child.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": addr, "OFFSETS_COMMAND_CONFIG": ""})
 	err := child.Run()
 	var exit *exec.ExitError
 	switch {

@@ -48,6 +48,10 @@ type Sandbox struct {
 	wg      sync.WaitGroup
 }
 
+// MinSessionTimeout is the shortest session that a member may ask for. Kafka's
+// default is 6 s, which is long to wait for in a demo.
+const MinSessionTimeout = time.Second
+
 // ErrLocked means that another sandbox uses the data folder.
 var ErrLocked = errors.New("the data folder is in use by another sandbox")
 
@@ -76,7 +80,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 	s.log = newCommitLog()
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
-		kfake.GroupMinSessionTimeout(time.Second),
+		kfake.GroupMinSessionTimeout(MinSessionTimeout),
 		kfake.AllowAutoTopicCreation(),
 		kfake.DefaultNumPartitions(1),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
