@@ -223,7 +223,7 @@ func (c *consumer) committed(ctx context.Context, partitions []int32) (map[topic
 		return out, nil
 	}
 	resp, err := kadm.NewClient(c.admin).FetchOffsetsForTopics(ctx, c.Group, c.Topic)
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, fmt.Errorf("reading the commits of group %s: %w", c.Group, err)
 	}
 	var failed error

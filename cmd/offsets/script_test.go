@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ import (
 //	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
 //	kafka-console-consumer …
 //	contract COMMAND FILE      checks a JSON output against contract.json
+//	silent                     sets $SILENT to a port that takes connections and says nothing
+//	same-commits DECODED FORMATTED PREFIX   compares with Kafka's OffsetsMessageFormatter
 func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.TestScript, bool, []string) {
 	java := func(command func(*kafkatest.Cluster, context.Context, ...string) *exec.Cmd) func(*testscript.TestScript, bool, []string) {
 		return func(ts *testscript.TestScript, _ bool, args []string) {
@@ -49,6 +52,8 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 		"until":                  cmdUntil,
 		"given":                  cmdGiven,
 		"contract":               cmdContract,
+		"silent":                 cmdSilent,
+		"same-commits":           cmdSameCommits,
 		"kafka-consumer-groups":  java((*kafkatest.Cluster).ConsumerGroups),
 		"kafka-console-consumer": java((*kafkatest.Cluster).ConsoleConsumer),
 	}
@@ -220,5 +225,36 @@ func retry(ctx context.Context, f func() error) error {
 			return err
 		case <-time.After(100 * time.Millisecond):
 		}
+	}
+}
+
+func cmdSilent(ts *testscript.TestScript, _ bool, _ []string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close() // kept open until the script ends
+		}
+	}()
+	ts.Setenv("SILENT", ln.Addr().String())
+}
+
+// cmdSameCommits compares our commits of groups with a prefix, in order, with
+// what Kafka's own formatter prints of them.
+func cmdSameCommits(ts *testscript.TestScript, _ bool, args []string) {
+	const own = `lines | [.[] | select(.kind == "offset_commit" and (.key.group | startswith($p))) | [.key, .value]]`
+	const theirs = `lines | [.[] | select(.key.type == 1 and (.key.data.group | startswith($p))) | [.key.data, (.value | if . == null then null else .data end)]]`
+	with := func(q string) string { return strings.ReplaceAll(q, "$p", strconv.Quote(args[2]+"-")) }
+	a, err := query(ts.ReadFile(args[0]), with(own)+" | sort")
+	ts.Check(err)
+	b, err := query(ts.ReadFile(args[1]), with(theirs)+" | sort")
+	ts.Check(err)
+	if a != b || a == "[]" {
+		ts.Fatalf("ours:\n%s\nKafka's:\n%s", a, b)
 	}
 }
