@@ -120,7 +120,9 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 			env.Setenv("P", prefix(env.WorkDir))
 			// A data folder that no other script sees.
 			env.Setenv("HOME", env.WorkDir+"/.home")
-			return nil
+			env.Values[processesKey{}] = &processes{byName: map[string]*pythonProcess{}}
+			env.Values[sourceDir{}], err = os.Getwd()
+			return err
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -128,6 +130,8 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 				return cond == name, nil
 			case "kafka":
 				return cluster != nil, nil
+			case "python":
+				return hasPython()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os/exec"
 	"strconv"
@@ -46,7 +47,7 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 			}
 		}
 	}
-	return map[string]func(*testscript.TestScript, bool, []string){
+	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"exits":                  cmdExits,
 		"json":                   cmdJSON,
 		"until":                  cmdUntil,
@@ -57,6 +58,8 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 		"kafka-consumer-groups":  java((*kafkatest.Cluster).ConsumerGroups),
 		"kafka-console-consumer": java((*kafkatest.Cluster).ConsoleConsumer),
 	}
+	maps.Copy(commands, pythonCommands())
+	return commands
 }
 
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
