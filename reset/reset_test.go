@@ -1,0 +1,249 @@
+package reset_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"offsets/inspect"
+	"offsets/internal/sandbox"
+	"offsets/reset"
+)
+
+func TestParsePosition(t *testing.T) {
+	for s, want := range map[string]reset.Position{
+		"earliest": reset.Earliest(), "latest": reset.Latest(), "current": reset.Current(),
+		"0": reset.At(0), "1500": reset.At(1500), "+100": reset.Shift(100), "-100": reset.Shift(-100), "+0": reset.Shift(0),
+		"9223372036854775807": reset.At(1<<63 - 1),
+	} {
+		got, err := reset.ParsePosition(s)
+		if err != nil || got != want {
+			t.Errorf("ParsePosition(%q) = %v, %v; want %v", s, got, err, want)
+		}
+		if again, err := reset.ParsePosition(got.String()); err != nil || again != got {
+			t.Errorf("%q prints as %q, which reads as %v, %v", s, got, again, err)
+		}
+	}
+	for _, s := range []string{"", "Earliest", "1.5", "1e3", "0x10", "--5", "9223372036854775808", "10 ", "offset"} {
+		if got, err := reset.ParsePosition(s); err == nil {
+			t.Errorf("ParsePosition(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+func TestParseTopics(t *testing.T) {
+	got, err := reset.ParseTopics([]string{"a", "b:3,0-2,2", "c:1", "c:0", "d:1", "d"})
+	want := []reset.TopicSelection{{Topic: "a"}, {Topic: "b", Partitions: []int32{0, 1, 2, 3}}, {Topic: "c", Partitions: []int32{0, 1}}, {Topic: "d"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+	for _, s := range []string{"", ":1", "a:", "a:x", "a:-1", "a:2-1", "a:1,", "a:0-4294967295", "a:1:2"} {
+		if got, err := reset.ParseTopics([]string{s}); err == nil {
+			t.Errorf("ParseTopics(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// row is a readable partition of topic t.
+func row(partition int32, committed *int64, start, end int64) inspect.Partition {
+	p := inspect.Partition{Topic: "t", Partition: partition, Committed: committed, LogStart: &start, LogEnd: &end, LastStable: &end}
+	p.Assess()
+	return p
+}
+
+func build(t *testing.T, o reset.Options, rows ...inspect.Partition) reset.Plan {
+	t.Helper()
+	p, err := reset.Build(inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: rows}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A transaction is open: whether latest skips it must be said.
+func TestLatestWithAnOpenTransaction(t *testing.T) {
+	r := row(0, ptr[int64](10), 0, 50)
+	r.LastStable = ptr[int64](40)
+	if p := build(t, reset.Options{To: reset.Latest()}, r); p.Refused() == nil || !strings.Contains(*p.Partitions[0].Error, "--isolation") {
+		t.Errorf("unstated: %v, want a refusal", p.Refused())
+	}
+	if p := build(t, reset.Options{To: reset.Latest(), Isolation: reset.ReadCommitted}, r); p.Refused() != nil || *p.Partitions[0].To != 40 {
+		t.Errorf("read_committed: to %d, %v; want 40", *p.Partitions[0].To, p.Refused())
+	}
+	if p := build(t, reset.Options{To: reset.Latest(), Isolation: reset.ReadUncommitted}, r); p.Refused() != nil || *p.Partitions[0].To != 50 {
+		t.Errorf("read_uncommitted: to %d, %v; want 50", *p.Partitions[0].To, p.Refused())
+	}
+}
+
+// Partitions that cannot be planned are rows, and refuse the whole plan; a
+// deleted topic among the commits is left alone.
+func TestUnreadablePartitions(t *testing.T) {
+	good := row(0, ptr[int64](10), 0, 50)
+	leaderless := inspect.Partition{Topic: "t", Partition: 1, Committed: ptr[int64](5), Status: inspect.NoLeader}
+	if p := build(t, reset.Options{To: reset.Earliest()}, good, leaderless); p.Refused() == nil || p.Partitions[1].Error == nil {
+		t.Errorf("leaderless: %+v, want a refusal", p.Partitions[1])
+	}
+	gone := inspect.Partition{Topic: "gone", Committed: ptr[int64](5), Status: inspect.TopicGone}
+	if p := build(t, reset.Options{To: reset.Earliest()}, good, gone); p.Refused() != nil || p.Partitions[1].To != nil || p.Partitions[1].Note == nil {
+		t.Errorf("gone: %+v, %v", p.Partitions[1], p.Refused())
+	}
+}
+
+func TestSelection(t *testing.T) {
+	_, err := reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest()})
+	if !errors.Is(err, reset.ErrNothingSelected) {
+		t.Errorf("nothing committed: %v, want ErrNothingSelected", err)
+	}
+	_, err = reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest(), Topics: []reset.TopicSelection{{Topic: "u"}}})
+	if !errors.Is(err, reset.ErrNoTopic) {
+		t.Errorf("unknown topic: %v, want ErrNoTopic", err)
+	}
+	p := build(t, reset.Options{To: reset.Earliest()}, row(0, ptr[int64](3), 0, 50), row(1, nil, 0, 50))
+	if len(p.Partitions) != 1 || len(p.Left()) != 1 || p.Left()[0].Partition != 1 {
+		t.Errorf("siblings: %v left %v", p.Partitions, p.Left())
+	}
+}
+
+// Whatever is asked for: without --clamp a plan that is not refused stays in
+// the log, with it every target does, and no offset is ever negative.
+func TestTargetsStayInTheLog(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 20_000 {
+		start := r.Int64N(100)
+		end := start + r.Int64N(100)
+		committed := ptr(r.Int64N(300))
+		if r.IntN(5) == 0 {
+			committed = nil
+		}
+		to := []reset.Position{reset.Earliest(), reset.Latest(), reset.Current(), reset.At(r.Int64N(300)), reset.Shift(r.Int64N(400) - 200), reset.Shift(1<<63 - 1), reset.Shift(-1 << 63)}[r.IntN(7)]
+		o := reset.Options{To: to, Clamp: r.IntN(2) == 0, Topics: []reset.TopicSelection{{Topic: "t"}}}
+		p := build(t, o, row(0, committed, start, end))
+		c := p.Partitions[0]
+		if p.Refused() != nil || c.To == nil {
+			continue
+		}
+		moved := committed == nil || *committed != *c.To
+		if *c.To < 0 || (moved || o.Clamp) && (*c.To < start || *c.To > end) {
+			t.Fatalf("from %v to %s in %d to %d: %d", committed, to, start, end, *c.To)
+		}
+	}
+}
+
+func sandboxWith(t *testing.T, records int) *kgo.Client {
+	t.Helper()
+	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1, "u": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addr), kgo.DefaultProduceTopic("t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	for n := range records {
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Value: fmt.Append(nil, n)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cl
+}
+
+func commit(ctx context.Context, t *testing.T, cl *kgo.Client, topic string, at int64) {
+	t.Helper()
+	var os kadm.Offsets
+	os.Add(kadm.Offset{Topic: topic, At: at, LeaderEpoch: -1})
+	if err := kadm.NewClient(cl).CommitAllOffsets(ctx, "g", os); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func plan(t *testing.T, c *reset.Changer, o reset.Options) reset.Plan {
+	t.Helper()
+	plans, problems, err := c.Plans(t.Context(), []string{"g"}, o, false)
+	if err != nil || len(problems) > 0 || len(plans) != 1 {
+		t.Fatalf("Plans: %v, %v, %v", plans, problems, err)
+	}
+	return plans[0]
+}
+
+// Between plan and change somebody commits, deletes records, recreates the
+// topic or joins: the change is refused, and nothing is written.
+func TestStalePlans(t *testing.T) {
+	o := reset.Options{To: reset.At(4)}
+	for name, interfere := range map[string]func(t *testing.T, cl *kgo.Client){
+		"committed was 7": func(t *testing.T, cl *kgo.Client) { commit(t.Context(), t, cl, "t", 8) },
+		"the log now starts at 6": func(t *testing.T, cl *kgo.Client) {
+			var os kadm.Offsets
+			os.Add(kadm.Offset{Topic: "t", At: 6})
+			if _, err := kadm.NewClient(cl).DeleteRecords(t.Context(), os); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"members that must stop first": func(t *testing.T, cl *kgo.Client) {
+			member, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.DisableAutoCommit())...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(member.Close)
+			deadline := time.Now().Add(20 * time.Second)
+			for time.Now().Before(deadline) {
+				d, err := kadm.NewClient(cl).DescribeGroups(t.Context(), "g")
+				if err == nil && len(d["g"].Members) > 0 {
+					return
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			t.Fatal("the member did not join")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cl := sandboxWith(t, 10)
+			commit(t.Context(), t, cl, "t", 7)
+			c := reset.New(cl)
+			p := plan(t, c, o)
+			interfere(t, cl)
+			err := c.Apply(t.Context(), &p, o)
+			var refused *reset.RefusedError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), name) || p.Applied || p.Verified != nil {
+				t.Fatalf("got %v, applied %v; want a refusal: %s", err, p.Applied, name)
+			}
+			if again := plan(t, c, o); *again.Partitions[0].From == 4 {
+				t.Error("it was written all the same")
+			}
+		})
+	}
+}
+
+// Nothing outside the selection ever moves.
+func TestOnlyTheSelectionMoves(t *testing.T) {
+	cl := sandboxWith(t, 10)
+	commit(t.Context(), t, cl, "t", 7)
+	commit(t.Context(), t, cl, "u", 0)
+	c := reset.New(cl)
+	o := reset.Options{To: reset.At(3), Topics: []reset.TopicSelection{{Topic: "t"}}}
+	p := plan(t, c, o)
+	if err := c.Apply(t.Context(), &p, o); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
+		t.Fatalf("Apply: %v, %+v", err, p)
+	}
+	os, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.Lookup("t", 0)
+	b, _ := os.Lookup("u", 0)
+	if a.At != 3 || b.At != 0 {
+		t.Errorf("committed %d and %d, want 3 and 0", a.At, b.At)
+	}
+}
