@@ -1,0 +1,188 @@
+package render_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"offsets/internal/render"
+)
+
+type inner struct {
+	Name  string  `json:"name"`
+	Count *int64  `json:"count"`
+	List  []int32 `json:"list"`
+}
+
+type line struct {
+	Group string `json:"group"`
+	inner
+}
+
+func result(rows []inner, failure error) render.Result[inner, line] {
+	return render.Result[inner, line]{
+		Name: "rows",
+		Rows: func(yield func(inner, error) bool) {
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if failure != nil {
+				yield(inner{}, failure)
+			}
+		},
+		Tail: func() any {
+			return struct {
+				Seen string `json:"seen"`
+			}{"all"}
+		},
+		Lines: func(r inner) iter.Seq[line] { return slices.Values([]line{{"g", r}}) },
+		Sections: func(rows iter.Seq[inner]) iter.Seq[render.Section] {
+			return slices.Values([]render.Section{{
+				Title:   "title",
+				Columns: []render.Column{{Name: "NAME"}, {Name: "COUNT", Right: true}, {Name: "NEVER", Optional: true}},
+				Empty:   "no rows",
+				Footer:  func() string { return "footer" },
+				Rows: func(yield func([]string) bool) {
+					for r := range rows {
+						count := ""
+						if r.Count != nil {
+							count = fmt.Sprint(*r.Count)
+						}
+						if !yield([]string{r.Name, count, ""}) {
+							return
+						}
+					}
+				},
+			}})
+		},
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func rows(n int) []inner {
+	out := make([]inner, n)
+	for i := range out {
+		out[i] = inner{Name: fmt.Sprintf("row %d", i), Count: ptr(int64(i)), List: []int32{1}}
+	}
+	return out
+}
+
+func write(t *testing.T, f render.Format, r render.Result[inner, line]) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := render.Write(&b, f, r); err != nil {
+		t.Fatalf("%s: %v", f, err)
+	}
+	return b.String()
+}
+
+func TestFormats(t *testing.T) {
+	data := []inner{{Name: `a,"<ü>`, Count: ptr(int64(1<<53 + 1)), List: []int32{1, 2}}, {Name: "b"}}
+	for f, want := range map[render.Format]string{
+		render.JSON:  "{\"rows\":[\n{\"name\":\"a,\\\"<ü>\",\"count\":9007199254740993,\"list\":[1,2]},\n{\"name\":\"b\",\"count\":null,\"list\":null}\n],\"seen\":\"all\"}\n",
+		render.JSONL: "{\"group\":\"g\",\"name\":\"a,\\\"<ü>\",\"count\":9007199254740993,\"list\":[1,2]}\n{\"group\":\"g\",\"name\":\"b\",\"count\":null,\"list\":null}\n",
+		render.CSV:   "group,name,count,list\ng,\"a,\"\"<ü>\",9007199254740993,\"[1,2]\"\ng,b,,null\n",
+		render.Table: "title\nNAME               COUNT\na,\"<ü>  9007199254740993\nb                      -\nfooter\n",
+	} {
+		if got := write(t, f, result(data, nil)); got != want {
+			t.Errorf("%s:\ngot\n%s\nwant\n%s", f, got, want)
+		}
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	for f, want := range map[render.Format]string{
+		render.JSON: "{\"rows\":[],\"seen\":\"all\"}\n", render.JSONL: "", render.CSV: "group,name,count,list\n", render.Table: "title\nno rows\nfooter\n",
+	} {
+		if got := write(t, f, result(nil, nil)); got != want {
+			t.Errorf("%s: got %q, want %q", f, got, want)
+		}
+	}
+}
+
+// An error behind some rows: they are there, the JSON is whole, and the error
+// comes back.
+func TestErrorBehindRows(t *testing.T) {
+	broken := errors.New("broken")
+	for _, f := range render.Formats() {
+		var b bytes.Buffer
+		if err := render.Write(&b, f, result(rows(2), broken)); !errors.Is(err, broken) {
+			t.Errorf("%s: error %v", f, err)
+		}
+		if !strings.Contains(b.String(), "row 1") {
+			t.Errorf("%s: lacks the rows: %s", f, b.String())
+		}
+		if f == render.JSON && !json.Valid(b.Bytes()) {
+			t.Errorf("not JSON: %s", b.String())
+		}
+	}
+}
+
+// A writer that fails ends the work.
+func TestFailingWriter(t *testing.T) {
+	for _, f := range render.Formats() {
+		if err := render.Write(failing{}, f, result(rows(5000), nil)); !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+// Long tables have the same look as short ones, and lose no row.
+func TestLongTable(t *testing.T) {
+	short := strings.Split(write(t, render.Table, result(rows(200), nil)), "\n")
+	long := strings.Split(write(t, render.Table, result(rows(1002), nil)), "\n")
+	for i := range 202 { // title, header, 200 rows
+		if short[i] != long[i] {
+			t.Fatalf("line %d: %q in a short table, %q in a long one", i, short[i], long[i])
+		}
+	}
+	if long[1003] != "row 1001   1001" {
+		t.Errorf("last row: %q", long[1003])
+	}
+}
+
+// Names with line breaks or escape sequences stay on their line.
+func TestUnprintable(t *testing.T) {
+	got := write(t, render.Table, result([]inner{{Name: "a\nb\x1b[31m"}}, nil))
+	if !strings.Contains(got, `a\nb\x1b[31m  `) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCSVIsReadable(t *testing.T) {
+	records, err := csv.NewReader(strings.NewReader(write(t, render.CSV, result(rows(100), nil)))).ReadAll()
+	if err != nil || len(records) != 101 {
+		t.Errorf("%d records, %v", len(records), err)
+	}
+}
+
+// The measurement behind smallTable: tablewriter below it, the plain writer
+// beyond.
+func BenchmarkTable(b *testing.B) {
+	for _, n := range []int{100, 200, 201, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			data := rows(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := render.Write(io.Discard, render.Table, result(data, nil)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
+		})
+	}
+}

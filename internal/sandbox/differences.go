@@ -1,0 +1,21 @@
+package sandbox
+
+// Difference is something that this broker does otherwise than Apache Kafka.
+type Difference struct {
+	What string
+	// Kafka is what Apache Kafka does instead.
+	Kafka string
+}
+
+// Differences are the known differences that matter for offsets. A test fails
+// when one of them is gone, so that the list stays true.
+func Differences() []Difference {
+	return []Difference{
+		{What: "a commit for a group that does not exist is fetched as GROUP_ID_NOT_FOUND", Kafka: "answers an empty list"},
+		{What: "transactional commits are not written to __consumer_offsets", Kafka: "writes them, and a marker at the end"},
+		{What: "KIP-848 and share groups leave no group records in __consumer_offsets, only commits", Kafka: "writes record types 3 to 16"},
+		{What: "deleting a topic leaves its commits in place, in the group and in __consumer_offsets", Kafka: "deletes them, with tombstones"},
+		{What: "group.min.session.timeout.ms is 1 s, but the broker's configuration says 6 s", Kafka: "is 6 s unless configured"},
+		{What: "JoinGroup is answered at once, without group.initial.rebalance.delay.ms", Kafka: "waits 3 s for more members of a new group"},
+	}
+}

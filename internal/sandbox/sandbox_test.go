@@ -1,0 +1,320 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"offsets/inspect"
+	"offsets/inspect/commitlog"
+	"offsets/internal/sandbox"
+)
+
+func start(t *testing.T, o sandbox.Options) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func client(t *testing.T, s *sandbox.Sandbox, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.Addr)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	return cl
+}
+
+func offset(topic string, partition int32, at int64) kadm.Offsets {
+	var os kadm.Offsets
+	os.Add(kadm.Offset{Topic: topic, Partition: partition, At: at, LeaderEpoch: -1, Metadata: "m"})
+	return os
+}
+
+// entry is a commit log record in short.
+type entry struct {
+	partition int32
+	key       any
+	value     any
+}
+
+func readLog(t *testing.T, cl *kgo.Client) []entry {
+	t.Helper()
+	var out []entry
+	for r, err := range inspect.New(cl).ReadLog(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Error != nil {
+			t.Fatalf("record %+v: %s", r, *r.Error)
+		}
+		out = append(out, entry{*r.Partition, r.Key, r.Value})
+	}
+	return out
+}
+
+// Each accepted commit is in the log, in order, when its answer comes, by name
+// (old clients) and by topic id (new ones); a refused one is not.
+func TestCommitsAreInTheLogBeforeTheAnswer(t *testing.T) {
+	for name, opts := range map[string][]kgo.Opt{
+		"by id":   nil,
+		"by name": {kgo.MaxVersions(kversion.V3_0_0())},
+		"old":     {kgo.MaxVersions(kversion.V2_1_0())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}, OffsetsPartitions: 7})
+			cl := client(t, s, opts...)
+			reader := client(t, s)
+			adm := kadm.NewClient(cl)
+			const commits = 100
+			for n := range int64(commits) {
+				if err := adm.CommitAllOffsets(t.Context(), "g", offset("t", 1, n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := adm.CommitOffsets(t.Context(), "g", offset("no-such-topic", 0, 5)); err != nil {
+				t.Logf("a commit to an unknown topic: %v", err)
+			}
+			log := readLog(t, reader)
+			if len(log) != commits {
+				t.Fatalf("%d records, want %d: %+v", len(log), commits, log)
+			}
+			for n, e := range log {
+				v, ok := e.value.(*commitlog.OffsetCommitValue)
+				if !ok || e.key != (commitlog.OffsetCommitKey{Group: "g", Topic: "t", Partition: 1}) || v.Offset != int64(n) || v.Metadata != "m" || v.Version != 4 || v.TopicID == (commitlog.UUID{}) {
+					t.Fatalf("record %d: %+v %+v", n, e.key, e.value)
+				}
+				if e.partition != commitlog.PartitionOf("g", 7) {
+					t.Fatalf("record %d is in partition %d", n, e.partition)
+				}
+			}
+		})
+	}
+}
+
+// Deletions are tombstones.
+func TestDeletions(t *testing.T) {
+	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}})
+	cl := client(t, s)
+	adm := kadm.NewClient(cl)
+	for p := range int32(2) {
+		if err := adm.CommitAllOffsets(t.Context(), "g", offset("t", p, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := adm.DeleteOffsets(t.Context(), "g", kadm.TopicsSet{"t": {0: {}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := adm.DeleteGroup(t.Context(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	log := readLog(t, cl)
+	var got []string
+	for _, e := range log[2:] {
+		got = append(got, fmt.Sprintf("%v %v", e.key, e.value))
+	}
+	want := "{g t 0} <nil>, {g t 1} <nil>, {g} <nil>"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
+	}
+}
+
+// A member that dies without a word empties its group in the log too.
+func TestGroupMetadata(t *testing.T) {
+	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}})
+	reader := client(t, s)
+	// A client whose network is cut: no leave request.
+	ctx, cut := context.WithCancel(t.Context())
+	var dialer net.Dialer
+	member := client(t, s, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.SessionTimeout(time.Second), kgo.HeartbeatInterval(200*time.Millisecond), kgo.ClientID("dying"),
+		kgo.Dialer(func(dctx context.Context, network, addr string) (net.Conn, error) {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			conn, err := dialer.DialContext(dctx, network, addr)
+			if err == nil {
+				context.AfterFunc(ctx, func() { conn.Close() })
+			}
+			return conn, err
+		}))
+	_ = member
+	wait(t, func() bool { return generations(t, reader) == "0/0 1/1" })
+	for _, e := range readLog(t, reader) {
+		v := e.value.(*commitlog.GroupMetadataValue)
+		if len(v.Members) == 0 {
+			continue
+		}
+		m := v.Members[0]
+		sub, err := commitlog.DecodeSubscription(m.Subscription)
+		if err != nil || len(sub.Topics) != 1 || sub.Topics[0] != "t" {
+			t.Errorf("subscription %+v, %v", sub, err)
+		}
+		assigned, err := commitlog.DecodeAssignment(m.Assignment)
+		if err != nil || len(assigned.AssignedPartitions) != 1 || len(assigned.AssignedPartitions[0].Partitions) != 2 {
+			t.Errorf("assignment %+v, %v", assigned, err)
+		}
+		if m.ClientID != "dying" || m.SessionTimeout != 1000 || m.RebalanceTimeout != 60000 || v.Leader == nil || *v.Leader != m.MemberID || v.ProtocolType != "consumer" {
+			t.Errorf("member %+v of %+v", m, v)
+		}
+	}
+	cut()
+	wait(t, func() bool { return generations(t, reader) == "0/0 1/1 2/0" })
+}
+
+// generations is generation/members of each group record.
+func generations(t *testing.T, cl *kgo.Client) string {
+	var out []string
+	for _, e := range readLog(t, cl) {
+		if v, ok := e.value.(*commitlog.GroupMetadataValue); ok {
+			out = append(out, fmt.Sprintf("%d/%d", v.Generation, len(v.Members)))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func wait(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 20 s")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A folder survives its broker, and belongs to one at a time.
+func TestData(t *testing.T) {
+	dir := t.TempDir()
+	s, err := sandbox.Start(sandbox.Options{Data: dir, Topics: map[string]int32{"t": 1}, OffsetsPartitions: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := client(t, s)
+	if err := kadm.NewClient(cl).CommitAllOffsets(t.Context(), "g", offset("t", 0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.Start(sandbox.Options{Data: dir}); !errors.Is(err, sandbox.ErrLocked) {
+		t.Errorf("a second broker: %v, want ErrLocked", err)
+	}
+	cl.Close()
+	s.Close()
+	s = start(t, sandbox.Options{Data: dir})
+	cl = client(t, s)
+	if log := readLog(t, cl); len(log) != 1 || log[0].partition != commitlog.PartitionOf("g", 5) {
+		t.Errorf("after a restart: %+v", log)
+	}
+	os, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "g")
+	if err != nil || len(os) != 1 {
+		t.Errorf("after a restart: %v, %v", os, err)
+	}
+}
+
+// The list of differences: one check each. When one fails, the difference is
+// gone: take it off the list (and out of the sandbox's way).
+func TestDifferences(t *testing.T) {
+	checks := map[string]func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client){
+		"a commit for a group that does not exist": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			if _, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "nobody"); !errors.Is(err, kerr.GroupIDNotFound) {
+				t.Errorf("got %v", err)
+			}
+		},
+		"transactional commits": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			sess, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(s.Addr), kgo.TransactionalID("x"), kgo.ConsumerGroup("txn"), kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DefaultProduceTopic("u"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sess.Close()
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("x")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			sess.PollFetches(t.Context())
+			if err := sess.Begin(); err != nil {
+				t.Fatal(err)
+			}
+			if ok, err := sess.End(t.Context(), kgo.TryCommit); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			for _, e := range readLog(t, cl) {
+				if _, is := e.value.(*commitlog.OffsetCommitValue); is {
+					t.Errorf("it is in the log: %+v", e)
+				}
+			}
+		},
+		"KIP-848 and share groups": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer())
+			wait(t, func() bool {
+				d, err := kadm.NewClient(cl).DescribeConsumerGroups(t.Context(), "k")
+				return err == nil && len(d["k"].Members) == 1
+			})
+			if log := readLog(t, cl); len(log) != 0 {
+				t.Errorf("got %+v", log)
+			}
+		},
+		"deleting a topic": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			adm := kadm.NewClient(cl)
+			if err := adm.CommitAllOffsets(t.Context(), "g", offset("u", 0, 0)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := adm.DeleteTopic(t.Context(), "u"); err != nil {
+				t.Fatal(err)
+			}
+			if log := readLog(t, cl); len(log) != 1 {
+				t.Errorf("got %+v", log)
+			}
+		},
+		"group.min.session.timeout.ms": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			configs, err := kadm.NewClient(cl).DescribeBrokerConfigs(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range configs[0].Configs {
+				if c.Key == "group.min.session.timeout.ms" && *c.Value != "6000" {
+					t.Errorf("got %s", *c.Value)
+				}
+			}
+		},
+		"JoinGroup is answered at once": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			began := time.Now()
+			client(t, s, kgo.ConsumerGroup("j"), kgo.ConsumeTopics("t"))
+			wait(t, func() bool {
+				d, err := kadm.NewClient(cl).DescribeGroups(t.Context(), "j")
+				return err == nil && d["j"].State == "Stable"
+			})
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("took %s", took)
+			}
+		},
+	}
+	for _, d := range sandbox.Differences() {
+		var check func(*testing.T, *sandbox.Sandbox, *kgo.Client)
+		for prefix, f := range checks {
+			if strings.HasPrefix(d.What, prefix) {
+				check = f
+			}
+		}
+		if check == nil {
+			t.Errorf("no check for: %s", d.What)
+			continue
+		}
+		t.Run(d.What, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1, "u": 1}})
+			check(t, s, client(t, s))
+		})
+	}
+}
