@@ -98,7 +98,7 @@ func shortDialError(err error) error {
 //
 // Errors are [*UnreachableError], or the cause of a done context.
 func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error) {
-	failed := &attempts{byAddr: map[string]error{}}
+	tried := &attempts{byAddr: map[string]error{}}
 	dialTimeout := min(10*time.Second, o.Timeout)
 	if o.Config.DialTimeout > 0 {
 		dialTimeout = o.Config.DialTimeout
@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		kgo.SoftwareNameAndVersion("offsets", "1"),
 		kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, host)
-			failed.note(host, err)
+			tried.note(host, err)
 			return conn, err
 		}),
 		kgo.RetryTimeout(o.Timeout),
@@ -138,13 +138,20 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &UnreachableError{Bootstrap: o.Bootstrap, Attempts: failed.list(), Err: err}
+		return nil, &UnreachableError{Bootstrap: o.Bootstrap, Attempts: tried.failures(), Err: err}
+	}
+	// Requests that any broker can answer go to a seed now and then, and fail
+	// with it. From here on the servers that answered are enough: the others of
+	// the cluster are known by their metadata.
+	if err := cl.UpdateSeedBrokers(tried.reached()...); err != nil {
+		cl.Close()
+		return nil, err
 	}
 	return cl, nil
 }
 
-// attempts remembers the last dial error of each address; kgo wraps or drops
-// them, and the user needs them all.
+// attempts remembers how the last dial of each address went: nil for well.
+// kgo wraps or drops the errors, and the user needs them all.
 type attempts struct {
 	mu     sync.Mutex
 	byAddr map[string]error
@@ -153,19 +160,30 @@ type attempts struct {
 func (a *attempts) note(addr string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err == nil {
-		delete(a.byAddr, addr)
-		return
-	}
 	a.byAddr[addr] = err
 }
 
-func (a *attempts) list() []Attempt {
+func (a *attempts) reached() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []string
+	for addr, err := range a.byAddr {
+		if err == nil {
+			out = append(out, addr)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (a *attempts) failures() []Attempt {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var list []Attempt
 	for addr, err := range a.byAddr {
-		list = append(list, Attempt{addr, err})
+		if err != nil {
+			list = append(list, Attempt{addr, err})
+		}
 	}
 	slices.SortFunc(list, func(x, y Attempt) int { return strings.Compare(x.Addr, y.Addr) })
 	return list

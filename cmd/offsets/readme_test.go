@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"offsets/internal/sandbox"
+)
+
+// TestReadmeTour runs the tour of the README in one sandbox, and compares what
+// is printed with what the README shows: stdout, then stderr, then the exit
+// code if it is not 0.
+func TestReadmeTour(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tour, ok := strings.Cut(string(text), "\n## Tour\n")
+	if !ok {
+		t.Fatal("the README has no tour")
+	}
+	tour, _, _ = strings.Cut(tour, "\n## ")
+	s, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	bin := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The test binary runs as the program under the program's name.
+	if err := os.Symlink(exe, filepath.Join(bin, "offsets")); err != nil {
+		t.Fatal(err)
+	}
+	env := childEnv(map[string]string{
+		"PATH": bin + string(os.PathListSeparator) + os.Getenv("PATH"), "OFFSETS_BOOTSTRAP_SERVER": s.Addr, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_GROUP": "",
+	})
+	commands := 0
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(tour, -1) {
+		for _, part := range strings.Split("\n"+block[1], "\n$ ")[1:] {
+			command, want, _ := strings.Cut(part, "\n")
+			commands++
+			got := runShell(env, command)
+			want = strings.ReplaceAll(strings.TrimSpace(want), "$BROKER", s.Addr)
+			if strings.TrimSpace(got) != want {
+				t.Errorf("$ %s\nprints:\n%s\nthe README says:\n%s", command, got, want)
+			}
+		}
+	}
+	if commands < 10 {
+		t.Errorf("only %d commands found: does the test see the tour?", commands)
+	}
+}
+
+func runShell(env []string, command string) string {
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Env = env
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	out := stdout.String() + stderr.String()
+	if err != nil {
+		out += fmt.Sprintf("[exit %d]\n", cmd.ProcessState.ExitCode())
+	}
+	return out
+}
