@@ -95,7 +95,7 @@ func (c *consumer) join() error {
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 			if len(added) == 0 {
-				c.positions.assigned()
+				c.positions.adopt(nil, nil)
 			}
 		}),
 		kgo.OnPartitionsRevoked(c.revoked),

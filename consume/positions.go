@@ -51,19 +51,18 @@ func (p *positions) get(tp topicPartition) (kgo.EpochOffset, bool) {
 	return at, ok
 }
 
-func (p *positions) aim(tp topicPartition, end int64) {
+// adopt takes newly assigned partitions over, all at once: in between the
+// consumer would look as if it had nothing left to read.
+func (p *positions) adopt(at map[topicPartition]kgo.EpochOffset, targets map[topicPartition]int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known = true
-	if _, ok := p.target[tp]; !ok {
-		p.target[tp] = end
+	maps.Copy(p.at, at)
+	for tp, end := range targets {
+		if _, ok := p.target[tp]; !ok {
+			p.target[tp] = end
+		}
 	}
-}
-
-func (p *positions) assigned() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.known = true
 }
 
 func (p *positions) drop(lost map[string][]int32) {

@@ -72,8 +72,8 @@ func choose(p Policy, committed kgo.EpochOffset, b bounds) choice {
 // position: the Java consumer commits it even if nothing is ever read there.
 // It fails as a whole, naming all partitions, where the policy is none.
 func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.EpochOffset) (map[topicPartition]kgo.EpochOffset, error) {
-	c.positions.assigned()
 	if len(committed) == 0 {
+		c.positions.adopt(nil, nil)
 		return committed, nil
 	}
 	limits, err := c.bounds(ctx, committed)
@@ -81,6 +81,8 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 		return nil, err
 	}
 	out := make(map[topicPartition]kgo.EpochOffset, len(committed))
+	begun := make(map[topicPartition]kgo.EpochOffset, len(committed))
+	targets := make(map[topicPartition]int64, len(committed))
 	failures := map[string]*PolicyError{}
 	for tp, at := range committed {
 		b := limits[tp]
@@ -95,11 +97,11 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 			continue
 		}
 		out[tp] = ch.at
-		c.positions.aim(tp, b.end)
+		targets[tp] = b.end
 		if ch.waits {
 			c.wait(tp)
 		} else {
-			c.positions.set(tp, ch.at)
+			begun[tp] = ch.at
 		}
 		if ch.reset && at.Offset >= 0 {
 			c.event(Event{What: "reset", Positions: list(map[topicPartition]kgo.EpochOffset{tp: ch.at}), Text: fmt.Sprintf("position %d is outside the log (%d to %d)", at.Offset, b.start, b.high)})
@@ -111,6 +113,7 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 			return nil, e.sort()
 		}
 	}
+	c.positions.adopt(begun, targets)
 	return out, nil
 }
 

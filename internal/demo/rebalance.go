@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Of the rebalance: four consumers, four partitions, some records on each.
@@ -12,9 +13,15 @@ const (
 	perPartition = 5
 )
 
+// rebalanceSession is the least session timeout here: on a busy machine a
+// shorter one may end for a consumer that is alive, and move its partition
+// before the crash does.
+const rebalanceSession = 3 * time.Second
+
 // rebalance plays four consumers of which one crashes.
 func rebalance(ctx context.Context, s *stage) (Scene, error) {
 	scene := Scene{Name: "rebalance", ProcessedTwice: []int64{}}
+	s.Session = max(s.Session, rebalanceSession)
 	s.say("rebalance: %d partitions, %d consumers, one crashes", consumers, consumers)
 	s.say("topic %s, group %s", s.topic, s.group)
 	s.say("")
@@ -62,6 +69,10 @@ func rebalance(ctx context.Context, s *stage) (Scene, error) {
 	s.tell(victim.name, "processes %d of partition %d", *scene.CrashedAfter, p)
 	s.tell("kill -9", "%s is dead, before its next commit; its session lasts %s more", victim.name, s.Session)
 
+	if err := s.fill(ctx, p, perPartition+1, 1); err != nil {
+		return scene, err
+	}
+	s.tell("producer", "writes %d to partition %d", perPartition+1, p)
 	heir, err := s.heir(ctx, cast[:consumers-1], p)
 	if err != nil {
 		return scene, err
@@ -137,15 +148,17 @@ func (s *stage) fill(ctx context.Context, partition int32, from, count int64) er
 	return nil
 }
 
-// heir waits until one of the others has processed a record of the partition.
+// heir waits until one of the others has processed the last record of the
+// partition.
 func (s *stage) heir(ctx context.Context, others []*actor, partition int32) (*actor, error) {
 	var found *actor
 	err := s.until(ctx, "another consumer takes the partition over", func() (bool, error) {
 		for _, c := range others {
-			if _, err := c.has(partition, -1); err != nil {
+			ok, err := c.has(partition, perPartition+1)
+			if err != nil {
 				return false, err
 			}
-			if len(c.offsets(partition)) > 0 {
+			if ok {
 				found = c
 			}
 		}
