@@ -58,6 +58,9 @@ var ErrNoTopic = errors.New("the topic does not exist")
 // CompressionNames are the values of [Options.Compression].
 func CompressionNames() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 
+// leastDelivery is the shortest delivery timeout that the client accepts.
+const leastDelivery = time.Second
+
 func (o Options) clientOptions() ([]kgo.Opt, error) {
 	codecs := map[string]kgo.CompressionCodec{
 		"": kgo.NoCompression(), "none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
@@ -67,7 +70,7 @@ func (o Options) clientOptions() ([]kgo.Opt, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown compression %q: want %s", o.Compression, strings.Join(CompressionNames(), ", "))
 	}
-	opts := []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.RecordDeliveryTimeout(o.Delivery), kgo.ProducerLinger(time.Millisecond)}
+	opts := []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.RecordDeliveryTimeout(max(o.Delivery, leastDelivery)), kgo.ProducerLinger(time.Millisecond)}
 	switch o.Acks {
 	case "", "all", "-1":
 	case "1":
@@ -150,6 +153,9 @@ func checkTopic(ctx context.Context, cl *kgo.Client, o Options) error {
 	}
 	if t.Err != nil {
 		return fmt.Errorf("topic %s: %w", o.Topic, t.Err)
+	}
+	if t.IsInternal {
+		return fmt.Errorf("%s is an internal topic, which only brokers write", o.Topic)
 	}
 	if o.Partition != nil {
 		if _, ok := t.Partitions[*o.Partition]; !ok {

@@ -212,6 +212,9 @@ func csvCell(v reflect.Value) (string, error) {
 	if v.Kind() == reflect.String {
 		return v.String(), nil
 	}
+	if v.Kind() == reflect.Slice && v.IsNil() {
+		return "", nil
+	}
 	b, err := marshal(v.Interface())
 	return string(b), err
 }

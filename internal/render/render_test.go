@@ -91,7 +91,7 @@ func TestFormats(t *testing.T) {
 	for f, want := range map[render.Format]string{
 		render.JSON:  "{\"rows\":[\n{\"name\":\"a,\\\"<ü>\",\"count\":9007199254740993,\"list\":[1,2]},\n{\"name\":\"b\",\"count\":null,\"list\":null}\n],\"seen\":\"all\"}\n",
 		render.JSONL: "{\"group\":\"g\",\"name\":\"a,\\\"<ü>\",\"count\":9007199254740993,\"list\":[1,2]}\n{\"group\":\"g\",\"name\":\"b\",\"count\":null,\"list\":null}\n",
-		render.CSV:   "group,name,count,list\ng,\"a,\"\"<ü>\",9007199254740993,\"[1,2]\"\ng,b,,null\n",
+		render.CSV:   "group,name,count,list\ng,\"a,\"\"<ü>\",9007199254740993,\"[1,2]\"\ng,b,,\n",
 		render.Table: "title\nNAME               COUNT\na,\"<ü>  9007199254740993\nb                      -\nfooter\n",
 	} {
 		if got := write(t, f, result(data, nil)); got != want {
