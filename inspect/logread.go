@@ -1,54 +1,39 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/inspect/commitlog"
+	"offsets/inspect/commitlog/segment"
 )
 
-// LogRecord is one record of the commit log.
-type LogRecord struct {
-	Partition *int32 `json:"partition"`
-	Offset    int64  `json:"offset"`
-	Timestamp string `json:"timestamp"` // RFC 3339, UTC, the coordinator's clock
-	Kind      string `json:"kind"`
-	Type      *int16 `json:"type"`    // number at the start of the key
-	Version   *int16 `json:"version"` // of the value
-	Key       any    `json:"key"`     // fields of Kafka's schema
-	Value     any    `json:"value"`
-	Tombstone bool   `json:"tombstone"`
-	// Transaction is set on records that were committed in a transaction, and
-	// on its marker.
-	Transaction *Transaction `json:"transaction"`
-	// RawKey and RawValue are what could not be decoded; Error says why.
-	RawKey   []byte  `json:"raw_key"`
-	RawValue []byte  `json:"raw_value"`
-	Error    *string `json:"error"`
-}
+// parallelPartitions is how many partitions are read at once; rows come out
+// in the order of partitions all the same.
+const parallelPartitions = 4
 
-// Transaction is the producer behind a record, and what became of it.
-type Transaction struct {
-	ProducerID    int64   `json:"producer_id"`
-	ProducerEpoch int16   `json:"producer_epoch"`
-	State         *string `json:"state"` // nil: not looked up
-}
+// fetchBytes is how much one request asks for; a larger batch comes anyway.
+const fetchBytes = 4 << 20
 
 // ReadLog reads the live commit log, partition by partition, from its start to
-// where it ended when reading began. Records that cannot be decoded are rows
-// too. It needs the right to read the topic.
-func (c *Cluster) ReadLog(ctx context.Context) iter.Seq2[LogRecord, error] {
+// where it ended when reading began. What cannot be decoded is a row too. It
+// needs the right to read the topic. An error about one partition is followed
+// by the rows of the next.
+func (c *Cluster) ReadLog(ctx context.Context, f LogFilter) iter.Seq2[LogRecord, error] {
 	return func(yield func(LogRecord, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		topics, err := c.topicDetails(ctx, []string{commitlog.Topic})
 		if err == nil {
 			err = topics[commitlog.Topic].Err
@@ -60,67 +45,265 @@ func (c *Cluster) ReadLog(ctx context.Context) iter.Seq2[LogRecord, error] {
 			yield(LogRecord{}, fmt.Errorf("reading the metadata of %s: %w", commitlog.Topic, err))
 			return
 		}
-		topic := topics[commitlog.Topic]
-		partitions := slices.Sorted(maps.Keys(topic.Partitions))
-		var wanted []TopicPartition
-		for _, p := range partitions {
-			wanted = append(wanted, TopicPartition{commitlog.Topic, p})
+		wanted := f.partitions(topics[commitlog.Topic])
+		if f.Since.IsZero() && len(wanted) == 0 {
+			return
 		}
 		found := c.logEnds(ctx, topics, wanted)
-		for _, tp := range wanted {
-			e := found[tp]
-			if e.status != "" {
-				if !yield(LogRecord{}, fmt.Errorf("partition %d of %s: %w", tp.Partition, commitlog.Topic, e.err)) {
+		since, err := c.offsetsSince(ctx, f, wanted)
+		if err != nil {
+			yield(LogRecord{}, err)
+			return
+		}
+		reads := make([]chan chunk, len(wanted))
+		slots := make(chan struct{}, parallelPartitions)
+		for i := range wanted {
+			reads[i] = make(chan chunk, 2)
+		}
+		go func() {
+			for i, tp := range wanted {
+				select {
+				case slots <- struct{}{}:
+				case <-ctx.Done():
+					close(reads[i])
+					continue
+				}
+				go func() {
+					defer func() { <-slots }()
+					defer close(reads[i])
+					p := partitionReader{c: c, topic: topics[commitlog.Topic], partition: tp.Partition, make: rowMaker{commitlog.NewDecoder(), f}, out: reads[i]}
+					p.run(ctx, found[tp], since[tp])
+				}()
+			}
+		}()
+		for i := range reads {
+			for ch := range reads[i] {
+				for _, row := range ch.rows {
+					if !yield(row, nil) {
+						return
+					}
+				}
+				if ch.err != nil && !yield(LogRecord{}, ch.err) {
 					return
 				}
-				continue
-			}
-			if !c.readPartition(ctx, topic, tp.Partition, *e.start, *e.end, yield) {
-				return
 			}
 		}
 	}
 }
 
-// readPartition yields one partition's records. The end is reached by the
-// fetch position: the last offsets of a compacted log may never come as
-// records.
-func (c *Cluster) readPartition(ctx context.Context, topic kadm.TopicDetail, partition int32, offset, end int64, yield func(LogRecord, error) bool) bool {
-	for offset < end {
-		rp, err := c.fetch(ctx, topic, partition, offset)
+// partitions are those that can hold what the filter takes.
+func (f *LogFilter) partitions(topic kadm.TopicDetail) []TopicPartition {
+	var out []TopicPartition
+	for _, p := range slices.Sorted(maps.Keys(topic.Partitions)) {
+		own := len(f.OnlyGroups) == 0 || slices.ContainsFunc(f.OnlyGroups, func(g string) bool {
+			return commitlog.PartitionOf(g, int32(len(topic.Partitions))) == p
+		})
+		if own && (f.Partitions == nil || slices.Contains(f.Partitions, p)) {
+			out = append(out, TopicPartition{commitlog.Topic, p})
+		}
+	}
+	return out
+}
+
+// offsetsSince finds where each partition's records of the wanted time begin.
+func (c *Cluster) offsetsSince(ctx context.Context, f LogFilter, wanted []TopicPartition) (map[TopicPartition]int64, error) {
+	out := map[TopicPartition]int64{}
+	if f.Since.IsZero() || len(wanted) == 0 {
+		return out, nil
+	}
+	ask := map[string][]int32{}
+	for _, tp := range wanted {
+		ask[tp.Topic] = append(ask[tp.Topic], tp.Partition)
+	}
+	var failed error
+	c.listOffsets(ctx, ask, f.Since.UnixMilli(), 0, func(tp TopicPartition, offset int64, err error) {
 		if err != nil {
-			return yield(LogRecord{}, fmt.Errorf("reading partition %d of %s at offset %d: %w", partition, commitlog.Topic, offset, err))
+			failed = fmt.Errorf("looking for the time %s: %w", f.Since.Format(TimeFormat), err)
 		}
-		next := positionAfter(rp.RecordBatches, offset)
-		fetched, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-			KeepControlRecords: true, Topic: topic.Topic, Partition: partition, Offset: offset,
-		}, rp, kgo.DefaultDecompressor(), nil)
-		for _, r := range fetched.Records {
-			if r.Offset >= end {
-				return true
-			}
-			if !yield(logRecord(r), nil) {
-				return false
-			}
-			next = max(next, r.Offset+1)
+		out[tp] = offset // -1: nothing so young
+	})
+	return out, failed
+}
+
+// chunk is some rows of one partition, and perhaps what ended them.
+type chunk struct {
+	rows []LogRecord
+	err  error
+}
+
+// partitionReader reads one partition of the live log.
+type partitionReader struct {
+	c         *Cluster
+	topic     kadm.TopicDetail
+	partition int32
+	make      rowMaker
+	out       chan<- chunk
+}
+
+func (p *partitionReader) send(ctx context.Context, ch chunk) bool {
+	select {
+	case p.out <- ch:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// run reads up to the last stable offset with the broker's own list of aborted
+// transactions, and what lies behind it with markers that it looks up first.
+func (p *partitionReader) run(ctx context.Context, e *ends, since int64) {
+	fail := func(err error) {
+		p.send(ctx, chunk{err: fmt.Errorf("partition %d of %s: %w", p.partition, commitlog.Topic, err)})
+	}
+	if e.status != "" {
+		fail(e.err)
+		return
+	}
+	from, end, stable := max(*e.start, since), *e.end, *e.end
+	if since < 0 {
+		return
+	}
+	if e.stable != nil {
+		stable = min(*e.stable, end)
+	}
+	from, err := p.readCommitted(ctx, from, stable)
+	if err == nil && from < end {
+		var tx segment.Transactions
+		if err = p.fetchRange(ctx, from, end, 0, func(b *segment.Batch, _ []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
+			return tx.Add(b)
+		}, nil); err == nil {
+			err = p.read(ctx, from, end, 0, func([]kmsg.FetchResponseTopicPartitionAbortedTransaction) {}, func(*segment.Batch) states { return tx.State })
 		}
-		if fetched.Err != nil {
-			return yield(LogRecord{}, fmt.Errorf("partition %d of %s at offset %d: %w", partition, commitlog.Topic, offset, fetched.Err))
+	}
+	if err != nil && ctx.Err() == nil {
+		fail(err)
+	}
+}
+
+// readCommitted reads what is decided: a transactional record is aborted if
+// its producer is on the broker's list of aborted transactions there.
+func (p *partitionReader) readCommitted(ctx context.Context, from, stable int64) (int64, error) {
+	if from >= stable {
+		return from, nil
+	}
+	var aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction
+	open := map[int64]bool{}
+	err := p.read(ctx, from, stable, 1,
+		func(list []kmsg.FetchResponseTopicPartitionAbortedTransaction) {
+			aborted = append(aborted, list...)
+			slices.SortFunc(aborted, func(a, b kmsg.FetchResponseTopicPartitionAbortedTransaction) int {
+				return int(a.FirstOffset - b.FirstOffset)
+			})
+		},
+		func(b *segment.Batch) states {
+			for len(aborted) > 0 && aborted[0].FirstOffset <= b.NextOffset()-1 {
+				open[aborted[0].ProducerID] = true
+				aborted = aborted[1:]
+			}
+			state := segment.Committed
+			if open[b.ProducerID] {
+				state = segment.Aborted
+			}
+			if b.IsControl() {
+				var tx segment.Transactions
+				if tx.Add(b) == nil {
+					state = tx.State(b.ProducerID, b.BaseOffset)
+				}
+				delete(open, b.ProducerID)
+			}
+			return func(int64, int64) string { return state }
+		})
+	return stable, err
+}
+
+// read sends the rows of a range of offsets.
+func (p *partitionReader) read(ctx context.Context, from, end int64, isolation int8, aborted func([]kmsg.FetchResponseTopicPartitionAbortedTransaction), state func(*segment.Batch) states) error {
+	var rows []LogRecord
+	flush := func() bool {
+		if len(rows) == 0 {
+			return true
+		}
+		ok := p.send(ctx, chunk{rows: rows})
+		rows = nil
+		return ok
+	}
+	err := p.fetchRange(ctx, from, end, isolation, func(b *segment.Batch, list []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
+		if list != nil {
+			aborted(list)
+		}
+		before := len(rows)
+		rows = p.make.batch(rows, b, &p.partition, state(b))
+		// A batch may begin before the range, or reach beyond it.
+		rows = append(rows[:before], slices.DeleteFunc(rows[before:], func(r LogRecord) bool { return r.Offset < from || r.Offset >= end })...)
+		if len(rows) >= 1000 && !flush() {
+			return context.Cause(ctx)
+		}
+		return nil
+	}, func(d *segment.DamageError) {
+		if row := damagedRow(d, &p.partition); p.make.filter.takes(&row, time.Time{}) {
+			rows = append(rows, row)
+		}
+	})
+	if !flush() {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// fetchRange fetches a range of offsets, batch by batch. The end is reached by
+// the fetch position: the last offsets of a compacted log may never come as
+// records. The list of aborted transactions comes with the first batch of each
+// response.
+func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, isolation int8, each func(*segment.Batch, []kmsg.FetchResponseTopicPartitionAbortedTransaction) error, damaged func(*segment.DamageError)) error {
+	for offset < end {
+		rp, err := p.c.fetch(ctx, p.topic, p.partition, offset, isolation)
+		if err != nil {
+			return fmt.Errorf("at offset %d: %w", offset, err)
+		}
+		next, list := offset, rp.AbortedTransactions
+		if list == nil {
+			list = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+		}
+		r := segment.NewReader(bytes.NewReader(rp.RecordBatches))
+		for next < end {
+			b, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if d, ok := asDamage(err); ok {
+				if errors.Is(d, segment.ErrTruncated) && next > offset {
+					break // a response may end inside of a batch
+				}
+				if damaged != nil {
+					damaged(d)
+				}
+				next = max(next+1, d.BaseOffset+1)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := each(b, list); err != nil {
+				return err
+			}
+			list = nil
+			next = max(next, b.NextOffset())
+		}
+		if next == offset && isolation == 1 {
+			return nil // nothing decided is left
 		}
 		if next == offset && len(rp.RecordBatches) > 0 {
-			return yield(LogRecord{}, fmt.Errorf("partition %d of %s: nothing readable at offset %d", partition, commitlog.Topic, offset))
+			return fmt.Errorf("nothing readable at offset %d", offset)
 		}
 		offset = next
 	}
-	return true
+	return nil
 }
 
-// fetchBytes is how much one request asks for; a larger batch comes anyway.
-const fetchBytes = 8 << 20
-
-func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition int32, offset int64) (*kmsg.FetchResponseTopicPartition, error) {
+func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition int32, offset int64, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 500, 1, fetchBytes, -1
+	req.IsolationLevel = isolation
 	rt := kmsg.NewFetchRequestTopic()
 	rt.Topic, rt.TopicID = topic.Topic, topic.ID
 	rtp := kmsg.NewFetchRequestTopicPartition()
@@ -139,62 +322,4 @@ func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition i
 	}
 	rp := &resp.Topics[0].Partitions[0]
 	return rp, kerr.ErrorForCode(rp.ErrorCode)
-}
-
-// positionAfter walks the headers of complete batches: base offset (8 bytes),
-// length (4), and the last offset's distance at byte 23. An empty batch that
-// compaction left moves the position too.
-func positionAfter(batches []byte, offset int64) int64 {
-	const header = 61
-	for len(batches) >= header {
-		size := 12 + int(binary.BigEndian.Uint32(batches[8:]))
-		if magic := batches[16]; magic != 2 || size > len(batches) || size < header {
-			break
-		}
-		last := int64(binary.BigEndian.Uint64(batches)) + int64(int32(binary.BigEndian.Uint32(batches[23:])))
-		offset = max(offset, last+1)
-		batches = batches[size:]
-	}
-	return offset
-}
-
-// TimeFormat is how times are written: RFC 3339 with milliseconds.
-const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
-
-func logRecord(r *kgo.Record) LogRecord {
-	out := LogRecord{Partition: &r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UTC().Format(TimeFormat)}
-	if r.Attrs.IsTransactional() {
-		out.Transaction = &Transaction{ProducerID: r.ProducerID, ProducerEpoch: r.ProducerEpoch}
-	}
-	if r.Attrs.IsControl() {
-		controlRecord(&out, r)
-		return out
-	}
-	d := commitlog.Decode(r.Key, r.Value)
-	out.Kind, out.Type, out.Version, out.Tombstone = string(d.Kind), d.Type, d.Version, d.Tombstone
-	out.Key, out.Value, out.RawKey, out.RawValue = d.Key, d.Value, d.RawKey, d.RawValue
-	if d.Err != nil {
-		out.Error = nonEmpty(d.Err.Error())
-	}
-	return out
-}
-
-// controlRecord decodes a transaction marker: its key is version and type, its
-// value version and coordinator epoch.
-func controlRecord(out *LogRecord, r *kgo.Record) {
-	out.Kind = string(commitlog.KindControl)
-	if len(r.Key) < 4 {
-		out.RawKey, out.RawValue, out.Error = r.Key, r.Value, nonEmpty("marker: "+commitlog.ErrTruncated.Error())
-		return
-	}
-	names := map[uint16]string{0: "abort", 1: "commit"}
-	typ := binary.BigEndian.Uint16(r.Key[2:])
-	name, ok := names[typ]
-	if !ok {
-		name = fmt.Sprintf("type %d", typ)
-	}
-	out.Key = map[string]any{"marker": name}
-	if len(r.Value) >= 6 {
-		out.Value = map[string]any{"coordinatorEpoch": int32(binary.BigEndian.Uint32(r.Value[2:]))}
-	}
 }

@@ -78,7 +78,7 @@ func TestNothingHereWrites(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, err := range c.ReadLog(ctx) {
+	for _, err := range c.ReadLog(ctx, inspect.LogFilter{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

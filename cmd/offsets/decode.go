@@ -7,6 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,57 +23,148 @@ import (
 
 func decodeCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name:  "decode",
-		Usage: "show every record of the commit log, __consumer_offsets",
-		Description: "Reads the live topic, from its start to where it ends now, partition by partition.\n" +
-			"Records that cannot be decoded keep their bytes and say why.\n\n" +
-			"   offsets decode -o jsonl | jq 'select(.key.group == \"billing\")'\n\n" +
-			"Exit: 0 done, 1 failed, 5 some partitions could not be read.",
+		Name:      "decode",
+		Usage:     "show every record of the commit log, __consumer_offsets, live or from files",
+		ArgsUsage: "[FILE|DIR…]",
+		Description: "Reads the live topic, from its start to where it ends now, partition by partition; or, with\n" +
+			"arguments, segment files, __consumer_offsets-N folders, or the data folder of a broker that\n" +
+			"need not run. Every record type of Kafka is decoded; what cannot be decoded keeps its bytes\n" +
+			"and says why. Transactional records tell how their transaction ended.\n\n" +
+			"   offsets decode --group billing -o jsonl\n" +
+			"   offsets decode /var/lib/kafka/data --kind offset_commit --since 2026-11-23T09:00:00Z\n\n" +
+			"Exit: 0 done, 1 failed, 5 some partitions or files could not be read.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "group", Usage: "only records about `GROUP`, or a glob; may be given several times"},
+			&cli.StringSliceFlag{Name: "topic", Usage: "only offset commits of `TOPIC`, or a glob; may be given several times"},
+			&cli.StringSliceFlag{Name: "kind", Usage: "only records of `KIND`, such as offset_commit; may be given several times"},
+			&cli.IntSliceFlag{Name: "partition", Usage: "only partition `P` of the commit log; may be given several times"},
+			&cli.StringFlag{Name: "since", Usage: "only records written at `TIME` (RFC 3339, with zone) or later"},
+			&cli.StringFlag{Name: "until", Usage: "only records written at `TIME` or earlier"},
+		},
 		Action: func(c *cli.Context) error {
-			o, err := e.common(c)
+			o, err := decodeOptionsOf(e, c)
 			if err != nil {
 				return err
-			}
-			if c.NArg() > 0 {
-				return usagef("decode takes no arguments: files are not supported yet")
 			}
 			return decode(c.Context, e, o)
 		},
 	}
 }
 
-func decode(ctx context.Context, e *env, o common) error {
-	cl, err := o.connect(ctx)
-	if err != nil {
-		return contextError(ctx, err)
+type decodeOptions struct {
+	common
+	paths  []string
+	filter inspect.LogFilter
+}
+
+func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
+	if o.common, err = e.common(c); err != nil {
+		return o, err
 	}
-	defer cl.Close()
-	ctx, cancel := connect.Watch(ctx, cl, o.timeout)
-	defer cancel()
+	o.paths = c.Args().Slice()
+	for _, path := range o.paths {
+		if _, err := os.Stat(path); err != nil {
+			return o, usagef("%s", err)
+		}
+	}
+	if groups := c.StringSlice("group"); len(groups) > 0 {
+		o.filter.Groups = anyGlob(groups)
+		if !slices.ContainsFunc(groups, isGlob) {
+			o.filter.OnlyGroups = groups
+		}
+	}
+	if topics := c.StringSlice("topic"); len(topics) > 0 {
+		o.filter.Topics = anyGlob(topics)
+	}
+	if kinds := c.StringSlice("kind"); len(kinds) > 0 {
+		for _, k := range kinds {
+			if !slices.Contains(commitlog.Kinds(), commitlog.Kind(k)) {
+				return o, usagef("--kind %q: want one of %s", k, joinKinds())
+			}
+		}
+		o.filter.Kinds = func(k string) bool { return slices.Contains(kinds, k) }
+	}
+	for _, p := range c.IntSlice("partition") {
+		o.filter.Partitions = append(o.filter.Partitions, int32(p))
+	}
+	if o.filter.Since, err = timeOf(c, "since"); err != nil {
+		return o, err
+	}
+	o.filter.Until, err = timeOf(c, "until")
+	return o, err
+}
+
+func joinKinds() string {
+	var names []string
+	for _, k := range commitlog.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+// anyGlob matches what one of the patterns matches.
+func anyGlob(patterns []string) func(string) bool {
+	var match []func(string) bool
+	for _, p := range patterns {
+		match = append(match, glob(p))
+	}
+	return func(name string) bool {
+		return slices.ContainsFunc(match, func(m func(string) bool) bool { return m(name) })
+	}
+}
+
+// timeOf parses a time with its zone: without one nobody knows which is meant.
+func timeOf(c *cli.Context, flag string) (time.Time, error) {
+	text := c.String(flag)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usagef("--%s %q: want a time with its zone, such as 2026-11-23T09:00:00+01:00 or 2026-11-23T08:00:00Z", flag, text)
+	}
+	return t, nil
+}
+
+func decode(ctx context.Context, e *env, o decodeOptions) error {
+	var source iter.Seq2[inspect.LogRecord, error]
+	if len(o.paths) > 0 {
+		source = inspect.ReadLogFiles(o.paths, o.filter)
+	} else {
+		cl, err := o.connect(ctx)
+		if err != nil {
+			return contextError(ctx, err)
+		}
+		defer cl.Close()
+		watched, cancel := connect.Watch(ctx, cl, o.timeout)
+		defer cancel()
+		ctx = watched
+		source = inspect.New(cl).ReadLog(ctx, o.filter)
+	}
 	out := bufio.NewWriterSize(e.Stdout, 256<<10)
 	var failed []inspect.Problem
-	n := 0
+	var n atomic.Int64
 	// One unreadable partition is a problem told at the end, not the end.
 	rows := func(yield func(inspect.LogRecord, error) bool) {
-		for r, err := range inspect.New(cl).ReadLog(ctx) {
-			if err != nil && ctx.Err() != nil {
+		for r, err := range source {
+			if ctx.Err() != nil {
 				yield(r, context.Cause(ctx))
 				return
 			}
 			if err != nil {
-				failed = append(failed, inspect.Problem{What: commitlog.Topic, Error: err.Error(), Err: err})
+				failed = append(failed, inspect.Problem{What: "commit log", Error: err.Error(), Err: err})
 				continue
 			}
-			n++
+			n.Add(1)
 			if !yield(r, nil) {
 				return
 			}
 		}
 	}
-	stop := e.progress(func() string { return "reading " + commitlog.Topic })
-	err = render.Write(out, o.format, decodeView(rows))
+	stop := e.progress(func() string { return fmt.Sprintf("%d records of %s", n.Load(), commitlog.Topic) })
+	err := render.Write(out, o.format, decodeView(rows))
 	stop()
-	return errors.Join(err, out.Flush(), problems(failed, n))
+	return errors.Join(err, out.Flush(), problems(failed, int(n.Load())))
 }
 
 func decodeView(rows iter.Seq2[inspect.LogRecord, error]) render.Result[inspect.LogRecord, inspect.LogRecord] {
@@ -80,7 +176,7 @@ func decodeView(rows iter.Seq2[inspect.LogRecord, error]) render.Result[inspect.
 				Live:    true,
 				Columns: []render.Column{{Name: "PARTITION", Right: true}, {Name: "OFFSET", Right: true, Width: 8}, {Name: "TIMESTAMP", Width: 24}, {Name: "KIND", Width: 14}, {Name: "KEY", Width: 30}, {Name: "VALUE"}},
 				Rows: cells(rows, func(r inspect.LogRecord) []string {
-					return []string{number(r.Partition), fmt.Sprint(r.Offset), r.Timestamp, r.Kind, keyCell(r), valueCell(r)}
+					return []string{number(r.Partition), fmt.Sprint(r.Offset), text(r.Timestamp), r.Kind, keyCell(r), valueCell(r)}
 				}),
 			})
 		},
@@ -88,19 +184,37 @@ func decodeView(rows iter.Seq2[inspect.LogRecord, error]) render.Result[inspect.
 }
 
 func keyCell(r inspect.LogRecord) string {
-	switch k := r.Key.(type) {
+	switch k := r.Record.Key.(type) {
 	case commitlog.OffsetCommitKey:
 		return fmt.Sprintf("%s %s[%d]", k.Group, k.Topic, k.Partition)
 	case commitlog.GroupMetadataKey:
 		return k.Group
-	case nil:
+	case commitlog.GroupKey:
+		return k.GroupID
+	case commitlog.MemberKey:
+		return k.GroupID + " " + k.MemberID
+	case commitlog.RegularExpressionKey:
+		return k.GroupID + " " + k.RegularExpression
+	}
+	switch {
+	case r.Key != nil:
+		return compact(r.Key)
+	case r.RawKey != nil:
 		return fmt.Sprintf("%d bytes", len(r.RawKey))
 	}
-	return compact(r.Key)
+	return "-"
 }
 
 func valueCell(r inspect.LogRecord) string {
-	switch v := r.Value.(type) {
+	s := plainValueCell(r)
+	if r.Transaction != nil {
+		s += fmt.Sprintf(" (transaction of producer %d: %s)", r.Transaction.ProducerID, r.Transaction.State)
+	}
+	return s
+}
+
+func plainValueCell(r inspect.LogRecord) string {
+	switch v := r.Record.Value.(type) {
 	case *commitlog.OffsetCommitValue:
 		s := fmt.Sprint(v.Offset)
 		if v.Metadata != "" {
@@ -109,16 +223,18 @@ func valueCell(r inspect.LogRecord) string {
 		return s
 	case *commitlog.GroupMetadataValue:
 		return fmt.Sprintf("generation %d, %s", v.Generation, plural(len(v.Members), "member"))
-	case nil:
-		switch {
-		case r.Tombstone:
-			return "deleted"
-		case r.Error != nil:
-			return fmt.Sprintf("%d bytes: %s", len(r.RawValue), *r.Error)
-		}
-		return ""
 	}
-	return compact(r.Value)
+	switch {
+	case r.Tombstone:
+		return "deleted"
+	case r.Error != nil && r.Size != nil:
+		return fmt.Sprintf("%d bytes at position %d: %s", *r.Size, *r.Position, *r.Error)
+	case r.Error != nil:
+		return fmt.Sprintf("%d bytes: %s", len(r.RawValue), *r.Error)
+	case r.Value != nil:
+		return compact(r.Value)
+	}
+	return "-"
 }
 
 func compact(v any) string {

@@ -35,6 +35,7 @@ func importRules() map[string][]string {
 		"consume":                            {"cmd/offsets"},
 		"cmd/offsets":                        {},
 		"inspect":                            {"cmd/offsets", "reset"},
+		"inspect/commitlog/commitlogtest":    {},
 		"inspect/commitlog":                  {"cmd/offsets", "inspect", "inspect/commitlog/…", "internal/sandbox"},
 	}
 }

@@ -117,6 +117,9 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 			}
 			env.Setenv("OFFSETS_BOOTSTRAP_SERVER", addr)
 			env.Setenv("BROKER", addr)
+			if cluster != nil {
+				env.Setenv("DATA", cluster.DataDir())
+			}
 			env.Setenv("P", prefix(env.WorkDir))
 			// A data folder that no other script sees.
 			env.Setenv("HOME", env.WorkDir+"/.home")

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/internal/kafkatest"
 )
@@ -165,6 +166,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
 //	given no topic NAME
+//	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open   commits an offset in a transaction
 func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	ts.Check(err)
@@ -208,6 +210,8 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		os.Add(kadm.Offset{Topic: word(1), Partition: int32(number(2, 0)), At: number(3, 0)})
 		resp, err := adm.DeleteRecords(ctx, os)
 		return errors.Join(err, resp.Error())
+	case "transaction":
+		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
 	case "no":
 		_, err := adm.DeleteTopic(ctx, word(2))
 		return err
@@ -260,4 +264,61 @@ func cmdSameCommits(ts *testscript.TestScript, _ bool, args []string) {
 	if a != b || a == "[]" {
 		ts.Fatalf("ours:\n%s\nKafka's:\n%s", a, b)
 	}
+}
+
+// givenTransaction commits an offset in a transaction of its own producer, and
+// ends it, or leaves it open.
+func givenTransaction(ctx context.Context, cl *kgo.Client, group, topic string, partition int32, offset int64, end string) error {
+	id := fmt.Sprintf("%s-%d-%s", group, offset, end)
+	producer, err := kgo.NewClient(append(cl.Opts(), kgo.TransactionalID(id), kgo.TransactionTimeout(time.Minute))...)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	pid, epoch, err := producer.ProducerID(ctx)
+	if err != nil {
+		return err
+	}
+	add := kmsg.NewPtrAddOffsetsToTxnRequest()
+	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = id, pid, epoch, group
+	commit := kmsg.NewPtrTxnOffsetCommitRequest()
+	commit.TransactionalID, commit.ProducerID, commit.ProducerEpoch, commit.Group, commit.Generation = id, pid, epoch, group, -1
+	t := kmsg.NewTxnOffsetCommitRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = partition, offset, -1, kmsg.StringPtr("txn")
+	t.Partitions = append(t.Partitions, p)
+	commit.Topics = append(commit.Topics, t)
+	// Version 3, by topic name: later ones go by topic id, or need no
+	// AddOffsetsToTxn.
+	commit.SetVersion(3)
+	err = retry(ctx, func() error {
+		resp, err := add.RequestWith(ctx, producer)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("AddOffsetsToTxn: %w", err)
+	}
+	err = retry(ctx, func() error {
+		resp, err := commit.RequestWith(ctx, producer)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+		}
+		return err
+	})
+	if err != nil || end == "open" {
+		return err
+	}
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = id, pid, epoch, end == "commit"
+	return retry(ctx, func() error {
+		resp, err := req.RequestWith(ctx, producer)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		return err
+	})
 }

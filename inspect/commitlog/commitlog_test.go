@@ -76,7 +76,7 @@ func TestEveryVersionRoundTrips(t *testing.T) {
 	gkey := commitlog.GroupMetadataKey{Group: "g"}
 	for version := int16(0); version <= 4; version++ {
 		c := commit(version)
-		r := commitlog.Decode(key.Encode(), c.Encode())
+		r := commitlog.NewDecoder().Decode(key.Encode(), c.Encode())
 		if r.Err != nil || r.Kind != commitlog.KindOffsetCommit || r.Key != key || !reflect.DeepEqual(r.Value, c) || *r.Version != version {
 			t.Errorf("offset commit v%d: got %+v (%v), want %+v", version, r.Value, r.Err, c)
 		}
@@ -88,7 +88,7 @@ func TestEveryVersionRoundTrips(t *testing.T) {
 			t.Errorf("offset commit v%d: kmsg reads topic id %x", version, k.TopicID)
 		}
 		g := group(version)
-		r = commitlog.Decode(gkey.Encode(), g.Encode())
+		r = commitlog.NewDecoder().Decode(gkey.Encode(), g.Encode())
 		if r.Err != nil || r.Kind != commitlog.KindGroupMetadata || r.Key != gkey || !reflect.DeepEqual(r.Value, g) {
 			t.Errorf("group metadata v%d: got %+v (%v), want %+v", version, r.Value, r.Err, g)
 		}
@@ -121,7 +121,7 @@ func TestKeptRaw(t *testing.T) {
 		{"value too long", key, append(append([]byte{}, value...), 0), commitlog.KindOffsetCommit, commitlog.ErrTrailing, false},
 		{"empty value", key, []byte{}, commitlog.KindOffsetCommit, commitlog.ErrTruncated, false},
 	} {
-		r := commitlog.Decode(tt.key, tt.value)
+		r := commitlog.NewDecoder().Decode(tt.key, tt.value)
 		if r.Kind != tt.kind || !errors.Is(r.Err, tt.err) || r.Value != nil || r.Tombstone {
 			t.Errorf("%s: got %+v, want kind %s and %v", tt.name, r, tt.kind, tt.err)
 		}
@@ -129,7 +129,7 @@ func TestKeptRaw(t *testing.T) {
 			t.Errorf("%s: bytes are not kept: %x %x", tt.name, r.RawKey, r.RawValue)
 		}
 	}
-	r := commitlog.Decode(key, nil)
+	r := commitlog.NewDecoder().Decode(key, nil)
 	if !r.Tombstone || r.Err != nil || r.Version != nil || r.Key == nil {
 		t.Errorf("tombstone: got %+v", r)
 	}
@@ -139,7 +139,7 @@ func TestKeptRaw(t *testing.T) {
 func TestUnknownTagsAreKept(t *testing.T) {
 	v := commit(4)
 	v.Tags = []commitlog.Tag{{Tag: 5, Data: []byte("new")}}
-	r := commitlog.Decode(commitlog.OffsetCommitKey{Group: "g", Topic: "t"}.Encode(), v.Encode())
+	r := commitlog.NewDecoder().Decode(commitlog.OffsetCommitKey{Group: "g", Topic: "t"}.Encode(), v.Encode())
 	if r.Err != nil || !reflect.DeepEqual(r.Value, v) {
 		t.Fatalf("got %+v (%v), want %+v", r.Value, r.Err, v)
 	}

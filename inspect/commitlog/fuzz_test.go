@@ -25,7 +25,7 @@ func FuzzDecode(f *testing.F) {
 		} else if value == nil {
 			value = []byte{}
 		}
-		r := commitlog.Decode(key, value)
+		r := commitlog.NewDecoder().Decode(key, value)
 		if r.Tombstone != tombstone {
 			t.Fatalf("tombstone: got %v", r.Tombstone)
 		}
@@ -47,7 +47,7 @@ func FuzzDecode(f *testing.F) {
 		default:
 			return
 		}
-		if second := commitlog.Decode(key, again); second.Err != nil || !reflect.DeepEqual(second.Value, r.Value) {
+		if second := commitlog.NewDecoder().Decode(key, again); second.Err != nil || !reflect.DeepEqual(second.Value, r.Value) {
 			t.Fatalf("read %+v, wrote it, read %+v (%v)", r.Value, second.Value, second.Err)
 		}
 	})
@@ -58,7 +58,7 @@ func BenchmarkDecodeOffsetCommit(b *testing.B) {
 	value := commit(4).Encode()
 	b.ReportAllocs()
 	for b.Loop() {
-		if r := commitlog.Decode(key, value); r.Err != nil {
+		if r := commitlog.NewDecoder().Decode(key, value); r.Err != nil {
 			b.Fatal(r.Err)
 		}
 	}

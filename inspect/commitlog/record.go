@@ -4,25 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-)
-
-// Record types: the number at the start of each key.
-const (
-	TypeLegacyOffsetCommit = 0
-	TypeOffsetCommit       = 1
-	TypeGroupMetadata      = 2
-)
-
-// Kind is a record's schema name in snake case.
-type Kind string
-
-// The kinds of records.
-const (
-	KindLegacyOffsetCommit Kind = "legacy_offset_commit"
-	KindOffsetCommit       Kind = "offset_commit"
-	KindGroupMetadata      Kind = "group_metadata"
-	KindControl            Kind = "control" // a transaction marker; not made by Decode
-	KindUnknown            Kind = "unknown"
+	"reflect"
 )
 
 // Record is one decoded record.
@@ -33,9 +15,10 @@ type Record struct {
 	Type *int16
 	// Version is the value's version; nil for tombstones and values too short.
 	Version *int16
-	// Key is an OffsetCommitKey or GroupMetadataKey, nil where RawKey is kept.
+	// Key is an OffsetCommitKey, GroupMetadataKey, GroupKey, MemberKey or
+	// RegularExpressionKey; nil where RawKey is kept.
 	Key any
-	// Value is an *OffsetCommitValue or *GroupMetadataValue; nil for
+	// Value is a pointer to the struct of the type and layout; nil for
 	// tombstones, and where RawValue is kept.
 	Value any
 	// Tombstone: the value is null, so the key is deleted.
@@ -55,68 +38,123 @@ var (
 	ErrNoKey          = errors.New("the record has no key")
 )
 
+// Decoder decodes records. It may be used by several goroutines at once.
+type Decoder struct {
+	types   map[int16]recordType
+	layouts layoutCache
+}
+
+// NewDecoder returns a decoder of every record type.
+func NewDecoder() *Decoder { return &Decoder{types: recordTypes()} }
+
 // Decode decodes one record. A nil value is a tombstone. The record shares no
 // memory with key and value, except RawKey and RawValue.
 //
 // Control records (transaction markers) must be told apart before, by their
 // batch: their keys look like those of type 0.
-func Decode(key, value []byte) Record {
+func (d *Decoder) Decode(key, value []byte) Record {
 	r := Record{Kind: KindUnknown, Tombstone: value == nil}
-	raw := func(err error) Record {
+	if len(value) >= 2 {
+		v := int16(binary.BigEndian.Uint16(value))
+		r.Version = &v
+	}
+	err := d.decodeKey(&r, key)
+	if err == nil && value != nil {
+		err = d.decodeValue(&r, value)
+	}
+	if err != nil {
 		r.Err = err
 		if r.Key == nil {
 			r.RawKey = key
 		}
 		r.RawValue = value
-		return r
 	}
-	if len(value) >= 2 {
-		v := int16(binary.BigEndian.Uint16(value))
-		r.Version = &v
-	}
+	return r
+}
+
+func (d *Decoder) decodeKey(r *Record, key []byte) error {
 	if key == nil {
-		return raw(ErrNoKey)
+		return ErrNoKey
 	}
 	if len(key) < 2 {
-		return raw(fmt.Errorf("key: %w", ErrTruncated))
+		return fmt.Errorf("key: %w", ErrTruncated)
 	}
 	typ := int16(binary.BigEndian.Uint16(key))
 	r.Type = &typ
-	var decodeKey func(*reader) any
-	var decodeValue func(int16, *reader) (any, error)
+	kr := &reader{src: key[2:]}
+	var k any
 	switch typ {
 	case TypeLegacyOffsetCommit, TypeOffsetCommit:
 		r.Kind = KindOffsetCommit
 		if typ == TypeLegacyOffsetCommit {
 			r.Kind = KindLegacyOffsetCommit
 		}
-		decodeKey, decodeValue = decodeOffsetCommitKey, decodeOffsetCommitValue
+		k = decodeOffsetCommitKey(kr)
 	case TypeGroupMetadata:
 		r.Kind = KindGroupMetadata
-		decodeKey, decodeValue = decodeGroupMetadataKey, decodeGroupMetadataValue
+		k = decodeGroupMetadataKey(kr)
 	default:
-		return raw(fmt.Errorf("%w %d", ErrUnknownType, typ))
+		t, known := d.types[typ]
+		if !known {
+			return fmt.Errorf("%w %d", ErrUnknownType, typ)
+		}
+		r.Kind = t.kind
+		v := reflect.New(t.key).Elem()
+		d.layouts.readStruct(kr, v)
+		k = v.Interface()
 	}
-	kr := &reader{src: key[2:]}
-	k := decodeKey(kr)
 	if err := kr.done(); err != nil {
-		return raw(fmt.Errorf("key: %w", err))
+		return fmt.Errorf("key: %w", err)
 	}
 	r.Key = k
-	if value == nil {
-		return r
-	}
+	return nil
+}
+
+func (d *Decoder) decodeValue(r *Record, value []byte) error {
 	if r.Version == nil {
-		return raw(fmt.Errorf("value: %w", ErrTruncated))
+		return fmt.Errorf("value: %w", ErrTruncated)
 	}
 	vr := &reader{src: value[2:]}
-	v, err := decodeValue(*r.Version, vr)
+	var v any
+	var err error
+	switch *r.Type {
+	case TypeLegacyOffsetCommit, TypeOffsetCommit:
+		v, err = decodeOffsetCommitValue(*r.Version, vr)
+	case TypeGroupMetadata:
+		v, err = decodeGroupMetadataValue(*r.Version, vr)
+	default:
+		v, err = d.decodeByLayout(d.types[*r.Type], value)
+		vr = &reader{} // it has looked for left-over bytes itself
+	}
 	if err == nil {
 		err = vr.done()
 	}
 	if err != nil {
-		return raw(fmt.Errorf("value: %w", err))
+		return fmt.Errorf("value: %w", err)
 	}
 	r.Value = v
-	return r
+	return nil
+}
+
+// Group is the group that the record is about; false where that is not known.
+func (r *Record) Group() (string, bool) {
+	switch k := r.Key.(type) {
+	case OffsetCommitKey:
+		return k.Group, true
+	case GroupMetadataKey:
+		return k.Group, true
+	case GroupKey:
+		return k.GroupID, true
+	case MemberKey:
+		return k.GroupID, true
+	case RegularExpressionKey:
+		return k.GroupID, true
+	}
+	return "", false
+}
+
+// Topic is the topic that was committed to; false for other records.
+func (r *Record) Topic() (string, bool) {
+	k, ok := r.Key.(OffsetCommitKey)
+	return k.Topic, ok
 }

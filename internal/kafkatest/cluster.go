@@ -80,6 +80,18 @@ func Start(ctx context.Context, c Config) (_ *Cluster, err error) {
 	return k, broker.waitFor(startLimit, func() error { return ping(ctx, k.Bootstrap) })
 }
 
+// DataDir is where the broker keeps its partitions.
+func (k *Cluster) DataDir() string { return filepath.Join(k.dir, "data") }
+
+// DumpLog returns Kafka's own kafka-dump-log.
+func (k *Cluster) DumpLog(ctx context.Context, args ...string) *exec.Cmd {
+	class := "org.apache.kafka.tools.DumpLogSegments"
+	if k.Version == V360 {
+		class = "kafka.tools.DumpLogSegments"
+	}
+	return k.Java(ctx, class, args...)
+}
+
 // Stop ends the broker's processes and removes its data.
 func (k *Cluster) Stop() {
 	for i := len(k.procs) - 1; i >= 0; i-- {
@@ -143,7 +155,9 @@ func commonProperties(c Config, dir string, port int) map[string]string {
 		"group.min.session.timeout.ms":                  "1000",
 		"log.flush.offset.checkpoint.interval.ms":       "600000",
 		"log.flush.start.offset.checkpoint.interval.ms": "600000",
-		"controlled.shutdown.enable":                    "false",
+		// Else empty groups without offsets vanish in the middle of a long run.
+		"offsets.retention.check.interval.ms": "86400000",
+		"controlled.shutdown.enable":          "false",
 	}
 }
 

@@ -55,14 +55,14 @@ type entry struct {
 func readLog(t *testing.T, cl *kgo.Client) []entry {
 	t.Helper()
 	var out []entry
-	for r, err := range inspect.New(cl).ReadLog(t.Context()) {
+	for r, err := range inspect.New(cl).ReadLog(t.Context(), inspect.LogFilter{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Error != nil {
 			t.Fatalf("record %+v: %s", r, *r.Error)
 		}
-		out = append(out, entry{*r.Partition, r.Key, r.Value})
+		out = append(out, entry{*r.Partition, r.Record.Key, r.Record.Value})
 	}
 	return out
 }

@@ -1,0 +1,201 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// DamageError is a stretch of bytes that is no readable batch. Reading may go
+// on behind it.
+type DamageError struct {
+	Position   int64
+	Size       int64
+	BaseOffset int64 // as the bytes say, which may be wrong
+	Err        error
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("batch at position %d (%d bytes): %v", e.Position, e.Size, e.Err)
+}
+
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// maxBatch is the largest batch taken for real: brokers allow 1 MiB unless
+// configured otherwise.
+const maxBatch = 64 << 20
+
+// Reader reads batch after batch. It holds no more than one batch and its read
+// buffer in memory.
+type Reader struct {
+	src      io.Reader
+	buf      []byte // unread bytes
+	start    int    // of the unread part
+	position int64  // of start, in the source
+	eof      bool
+	crc      *crc32.Table
+}
+
+// NewReader returns a reader of batches.
+func NewReader(src io.Reader) *Reader {
+	return &Reader{src: src, crc: crc32.MakeTable(crc32.Castagnoli)}
+}
+
+// readSize is how much is read at once.
+const readSize = 256 << 10
+
+// fill makes n unread bytes available, if there are so many.
+func (r *Reader) fill(n int) ([]byte, error) {
+	for len(r.buf)-r.start < n && !r.eof {
+		if r.start > 0 {
+			r.buf = append(r.buf[:0], r.buf[r.start:]...)
+			r.start = 0
+		}
+		have := len(r.buf)
+		want := max(n-have, readSize)
+		if cap(r.buf) < have+want {
+			grown := make([]byte, have, have+want)
+			copy(grown, r.buf)
+			r.buf = grown
+		}
+		m, err := io.ReadAtLeast(r.src, r.buf[have:have+want], min(want, n-have))
+		r.buf = r.buf[:have+m]
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			r.eof = true
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return r.buf[r.start:min(len(r.buf), r.start+n)], nil
+}
+
+func (r *Reader) skip(n int) {
+	r.start += n
+	r.position += int64(n)
+}
+
+// Next returns the next batch, which is valid until the next call. At the end
+// it returns [io.EOF]; a [*DamageError] is followed by what lies behind.
+func (r *Reader) Next() (*Batch, error) {
+	head, err := r.fill(headerSize)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(head) == 0:
+		return nil, io.EOF
+	case len(head) < headerSize || allZero(head):
+		return nil, r.tail(ErrTruncated)
+	}
+	position := r.position
+	base := int64(binary.BigEndian.Uint64(head))
+	size := int64(int32(binary.BigEndian.Uint32(head[8:]))) + lengthOffset
+	if size < headerSize || size > maxBatch || base < 0 {
+		return nil, r.resync(base, ErrLength)
+	}
+	body, err := r.fill(int(size))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) < size {
+		return nil, r.resync(base, ErrTruncated)
+	}
+	b, err := parse(body, position, r.crc)
+	if err != nil {
+		damage := &DamageError{Position: position, Size: size, BaseOffset: base, Err: err}
+		// A wrong checksum may come from a wrong length: believe the length
+		// only if another batch follows it.
+		if !r.plausibleAt(int(size)) {
+			return nil, r.resync(base, err)
+		}
+		r.skip(int(size))
+		return nil, damage
+	}
+	r.skip(int(size))
+	return b, nil
+}
+
+// plausibleAt says whether a batch may begin so many bytes ahead, or the
+// source ends there.
+func (r *Reader) plausibleAt(ahead int) bool {
+	b, err := r.fill(ahead + headerSize)
+	if err != nil || len(b) < ahead+headerSize {
+		return err == nil // the end, or a tail that is looked at next
+	}
+	return plausible(b[ahead:])
+}
+
+// plausible looks at a header only: format v2, a length and an offset that can
+// be.
+func plausible(head []byte) bool {
+	size := int64(int32(binary.BigEndian.Uint32(head[8:]))) + lengthOffset
+	return head[16] == 2 && size >= headerSize && size <= maxBatch && int64(binary.BigEndian.Uint64(head)) >= 0
+}
+
+// resync steps over bytes until a batch with a right checksum begins.
+func (r *Reader) resync(base int64, why error) error {
+	damage := &DamageError{Position: r.position, BaseOffset: base, Err: why}
+	r.skip(1)
+	for {
+		head, err := r.fill(headerSize)
+		if err != nil {
+			return err
+		}
+		if len(head) < headerSize {
+			r.skip(len(head))
+			break
+		}
+		if plausible(head) {
+			size := int(binary.BigEndian.Uint32(head[8:])) + lengthOffset
+			body, err := r.fill(size)
+			if err != nil {
+				return err
+			}
+			if len(body) == size {
+				if _, err := parse(body, 0, r.crc); err == nil {
+					break
+				}
+			}
+		}
+		r.skip(1)
+	}
+	damage.Size = r.position - damage.Position
+	return damage
+}
+
+// tail takes what is left as one damaged stretch. Brokers preallocate files
+// with zeros; those are no damage, just the end.
+func (r *Reader) tail(why error) error {
+	damage := &DamageError{Position: r.position, BaseOffset: -1, Err: why}
+	zero := true
+	for {
+		b, err := r.fill(readSize)
+		if err != nil {
+			return err
+		}
+		if len(b) == 0 {
+			break
+		}
+		if len(b) >= 8 && damage.BaseOffset < 0 {
+			damage.BaseOffset = int64(binary.BigEndian.Uint64(b))
+		}
+		zero = zero && allZero(b)
+		r.skip(len(b))
+	}
+	if zero {
+		return io.EOF
+	}
+	damage.Size = r.position - damage.Position
+	return damage
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,221 @@
+package inspect
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"offsets/inspect/commitlog"
+	"offsets/inspect/commitlog/segment"
+)
+
+// logFolder is how brokers name the folder of a commit log partition.
+var logFolder = regexp.MustCompile(`^` + commitlog.Topic + `-(\d+)$`)
+
+// logPart is the files of one partition, in the order of their offsets.
+type logPart struct {
+	partition *int32 // nil: not known
+	files     []string
+}
+
+// ReadLogFiles reads segment files of the commit log, of a broker that need
+// not run: single files under any name, or folders. Of a broker's data folder
+// it reads every __consumer_offsets-N in it. Damage is rows; an error about one
+// file is followed by the rows of the next.
+//
+// Files are read twice, with bounded memory: once for the markers that tell how
+// transactions ended.
+func ReadLogFiles(paths []string, f LogFilter) iter.Seq2[LogRecord, error] {
+	return func(yield func(LogRecord, error) bool) {
+		parts, err := logParts(paths)
+		if err != nil {
+			yield(LogRecord{}, err)
+			return
+		}
+		m := rowMaker{commitlog.NewDecoder(), f}
+		for _, part := range parts {
+			if f.Partitions != nil && (part.partition == nil || !slices.Contains(f.Partitions, *part.partition)) {
+				continue
+			}
+			if !m.readPart(part, yield) {
+				return
+			}
+		}
+	}
+}
+
+// readPart yields the rows of one partition's files.
+func (m *rowMaker) readPart(part logPart, yield func(LogRecord, error) bool) bool {
+	var tx segment.Transactions
+	for _, file := range part.files {
+		// Errors come again when the file is read for its rows.
+		_ = eachBatch(file, tx.Add, func(*segment.DamageError) error { return nil })
+	}
+	stopped := errors.New("stopped")
+	for _, file := range part.files {
+		send := func(rows []LogRecord) error {
+			for i := range rows {
+				rows[i].File = file
+				if !yield(rows[i], nil) {
+					return stopped
+				}
+			}
+			return nil
+		}
+		err := eachBatch(file,
+			func(b *segment.Batch) error { return send(m.batch(nil, b, part.partition, tx.State)) },
+			func(d *segment.DamageError) error {
+				row := damagedRow(d, part.partition)
+				if !m.filter.takes(&row, time.Time{}) {
+					return nil
+				}
+				return send([]LogRecord{row})
+			})
+		if errors.Is(err, stopped) {
+			return false
+		}
+		if err != nil && !yield(LogRecord{}, fmt.Errorf("%s: %w", file, err)) {
+			return false
+		}
+	}
+	return true
+}
+
+func eachBatch(file string, batch func(*segment.Batch) error, damaged func(*segment.DamageError) error) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := segment.NewReader(f)
+	for {
+		b, err := r.Next()
+		d, isDamage := asDamage(err)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case isDamage:
+			err = damaged(d)
+		case err == nil:
+			err = batch(b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// logParts finds the files, grouped by partition.
+func logParts(paths []string) ([]logPart, error) {
+	var parts []logPart
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			parts = append(parts, logPart{partition: partitionOf(filepath.Dir(path)), files: []string{path}})
+			continue
+		}
+		found, err := folderParts(path)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no .log files and no %s-N folders: %w", path, commitlog.Topic, fs.ErrNotExist)
+		}
+		parts = append(parts, found...)
+	}
+	return merged(parts), nil
+}
+
+// merged puts the files of one partition together, so that a transaction may
+// begin in one file and end in the next.
+func merged(parts []logPart) []logPart {
+	var out []logPart
+	for _, p := range parts {
+		i := slices.IndexFunc(out, func(o logPart) bool {
+			return o.partition != nil && p.partition != nil && *o.partition == *p.partition && filepath.Dir(o.files[0]) == filepath.Dir(p.files[0])
+		})
+		if i < 0 {
+			out = append(out, p)
+			continue
+		}
+		out[i].files = append(out[i].files, p.files...)
+		sortSegments(out[i].files)
+	}
+	return out
+}
+
+// folderParts is the partitions in a folder: it is a partition's own, or holds
+// such folders.
+func folderParts(dir string) ([]logPart, error) {
+	segments, err := filepath.Glob(filepath.Join(globEscape(dir), "*.log"))
+	if err != nil {
+		return nil, err
+	}
+	if len(segments) > 0 {
+		sortSegments(segments)
+		return []logPart{{partition: partitionOf(dir), files: segments}}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var parts []logPart
+	for _, e := range entries {
+		if !e.IsDir() || !logFolder.MatchString(e.Name()) {
+			continue
+		}
+		found, err := folderParts(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, found...)
+	}
+	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(*a.partition, *b.partition) })
+	return parts, nil
+}
+
+func globEscape(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// sortSegments orders files by the base offset that their names tell.
+func sortSegments(files []string) {
+	slices.SortFunc(files, func(a, b string) int {
+		na, erra := strconv.ParseInt(strings.TrimSuffix(filepath.Base(a), ".log"), 10, 64)
+		nb, errb := strconv.ParseInt(strings.TrimSuffix(filepath.Base(b), ".log"), 10, 64)
+		if erra != nil || errb != nil {
+			return strings.Compare(a, b)
+		}
+		return cmp.Compare(na, nb)
+	})
+}
+
+func partitionOf(dir string) *int32 {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil
+	}
+	m := logFolder.FindStringSubmatch(filepath.Base(abs))
+	if m == nil {
+		return nil
+	}
+	n, err := strconv.ParseInt(m[1], 10, 32)
+	if err != nil {
+		return nil
+	}
+	p := int32(n)
+	return &p
+}
