@@ -283,15 +283,16 @@ func givenTransaction(ctx context.Context, cl *kgo.Client, group, topic string, 
 	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = id, pid, epoch, group
 	commit := kmsg.NewPtrTxnOffsetCommitRequest()
 	commit.TransactionalID, commit.ProducerID, commit.ProducerEpoch, commit.Group, commit.Generation = id, pid, epoch, group, -1
+	topics, err := kadm.NewClient(cl).ListTopics(ctx, topic)
+	if err != nil {
+		return err
+	}
 	t := kmsg.NewTxnOffsetCommitRequestTopic()
-	t.Topic = topic
+	t.Topic, t.TopicID = topic, topics[topic].ID
 	p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = partition, offset, -1, kmsg.StringPtr("txn")
 	t.Partitions = append(t.Partitions, p)
 	commit.Topics = append(commit.Topics, t)
-	// Version 3, by topic name: later ones go by topic id, or need no
-	// AddOffsetsToTxn.
-	commit.SetVersion(3)
 	err = retry(ctx, func() error {
 		resp, err := add.RequestWith(ctx, producer)
 		if err == nil {

@@ -20,12 +20,13 @@ type commitLog struct {
 	partitions int32
 	ready      chan struct{} // closed when the fields above are set
 
-	mu     sync.Mutex
-	groups map[string]*liveGroup // classic groups that have members
+	mu        sync.Mutex
+	groups    map[string]*liveGroup // classic groups that have members
+	sequences map[sequenceKey]int32 // of transactional batches
 }
 
 func newCommitLog() *commitLog {
-	return &commitLog{ready: make(chan struct{}), groups: map[string]*liveGroup{}}
+	return &commitLog{ready: make(chan struct{}), groups: map[string]*liveGroup{}, sequences: map[sequenceKey]int32{}}
 }
 
 // writeLimit bounds one write to the log; it is memory and loopback only.
@@ -33,7 +34,7 @@ const writeLimit = 10 * time.Second
 
 func (l *commitLog) wants(key kmsg.Key) bool {
 	switch key {
-	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup:
+	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup, kmsg.TxnOffsetCommit:
 		return true
 	}
 	return false
@@ -59,6 +60,8 @@ func (l *commitLog) answered(p pendingRequest, resp kmsg.Response) error {
 	switch req := p.req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		return l.write(l.commits(req, resp.(*kmsg.OffsetCommitResponse)))
+	case *kmsg.TxnOffsetCommitRequest:
+		return l.transactionalCommits(req, resp.(*kmsg.TxnOffsetCommitResponse))
 	case *kmsg.OffsetDeleteRequest:
 		return l.write(l.offsetDeletions(req, resp.(*kmsg.OffsetDeleteResponse)))
 	case *kmsg.DeleteGroupsRequest:
@@ -98,18 +101,26 @@ func (l *commitLog) write(entries []entry) error {
 	return nil
 }
 
+// acceptance is the partitions that a broker accepted a commit for.
+type acceptance map[string]map[int32]bool
+
+func (a acceptance) note(topic string, partition int32, code int16) {
+	if a[topic] == nil {
+		a[topic] = map[int32]bool{}
+	}
+	a[topic][partition] = code == 0
+}
+
+func (a acceptance) has(topic string, partition int32) bool { return a[topic][partition] }
+
 // commits makes the records of the partitions that were accepted. From
 // OffsetCommit v10 on, requests name topics by id only.
 func (l *commitLog) commits(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) []entry {
-	type tp struct {
-		topic     string
-		partition int32
-	}
-	accepted := map[tp]bool{}
+	accepted := acceptance{}
 	for _, t := range resp.Topics {
 		topic, _ := l.topic(t.Topic, t.TopicID)
 		for _, p := range t.Partitions {
-			accepted[tp{topic, p.Partition}] = p.ErrorCode == 0
+			accepted.note(topic, p.Partition, p.ErrorCode)
 		}
 	}
 	now := time.Now().UnixMilli()
@@ -117,7 +128,7 @@ func (l *commitLog) commits(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetComm
 	for _, t := range req.Topics {
 		topic, id := l.topic(t.Topic, t.TopicID)
 		for _, p := range t.Partitions {
-			if !accepted[tp{topic, p.Partition}] {
+			if !accepted.has(topic, p.Partition) {
 				continue
 			}
 			value := commitlog.OffsetCommitValue{

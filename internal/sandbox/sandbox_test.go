@@ -233,28 +233,6 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		},
-		"transactional commits": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
-			sess, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(s.Addr), kgo.TransactionalID("x"), kgo.ConsumerGroup("txn"), kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DefaultProduceTopic("u"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer sess.Close()
-			if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("x")}).FirstErr(); err != nil {
-				t.Fatal(err)
-			}
-			sess.PollFetches(t.Context())
-			if err := sess.Begin(); err != nil {
-				t.Fatal(err)
-			}
-			if ok, err := sess.End(t.Context(), kgo.TryCommit); !ok || err != nil {
-				t.Fatal(ok, err)
-			}
-			for _, e := range readLog(t, cl) {
-				if _, is := e.value.(*commitlog.OffsetCommitValue); is {
-					t.Errorf("it is in the log: %+v", e)
-				}
-			}
-		},
 		"KIP-848 and share groups": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
 			client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer())
 			wait(t, func() bool {
