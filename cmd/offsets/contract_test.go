@@ -27,6 +27,7 @@ func documents() map[string]document {
 		"produce":  {"partitions", reflect.TypeFor[produce.PartitionSummary](), reflect.TypeFor[produceTail]()},
 		"consume":  {"", reflect.TypeFor[consumeRow](), nil},
 		"decode":   {"", reflect.TypeFor[inspect.LogRecord](), nil},
+		"state":    {"groups", reflect.TypeFor[inspect.StateGroup](), reflect.TypeFor[stateTail]()},
 		"policy":   {"groups", reflect.TypeFor[inspect.PolicyGroup](), reflect.TypeFor[describeTail]()},
 		"reset":    {"groups", reflect.TypeFor[reset.Plan](), nil},
 		"demo":     {"scenes", reflect.TypeFor[demo.Scene](), nil},

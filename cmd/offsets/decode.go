@@ -40,6 +40,8 @@ func decodeCommand(e *env) *cli.Command {
 			&cli.IntSliceFlag{Name: "partition", Usage: "only partition `P` of the commit log; may be given several times"},
 			&cli.StringFlag{Name: "since", Usage: "only records written at `TIME` (RFC 3339, with zone) or later"},
 			&cli.StringFlag{Name: "until", Usage: "only records written at `TIME` or earlier"},
+			&cli.BoolFlag{Name: "state", Usage: "show what was committed, not the records"},
+			&cli.StringFlag{Name: "as-of", Usage: "with --state: at `TIME` (RFC 3339, with zone), not at the end"},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := decodeOptionsOf(e, c)
@@ -55,6 +57,8 @@ type decodeOptions struct {
 	common
 	paths  []string
 	filter inspect.LogFilter
+	state  bool
+	asOf   time.Time
 }
 
 func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
@@ -90,8 +94,20 @@ func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
 	if o.filter.Since, err = timeOf(c, "since"); err != nil {
 		return o, err
 	}
-	o.filter.Until, err = timeOf(c, "until")
-	return o, err
+	if o.filter.Until, err = timeOf(c, "until"); err != nil {
+		return o, err
+	}
+	if o.asOf, err = timeOf(c, "as-of"); err != nil {
+		return o, err
+	}
+	o.state = c.Bool("state")
+	switch {
+	case !o.state && !o.asOf.IsZero():
+		return o, usagef("--as-of goes with --state")
+	case o.state && (c.IsSet("since") || c.IsSet("until") || c.IsSet("kind") || c.IsSet("topic")):
+		return o, usagef("--state needs the whole log: it goes with --group and --partition only")
+	}
+	return o, nil
 }
 
 func joinKinds() string {
@@ -128,6 +144,10 @@ func timeOf(c *cli.Context, flag string) (time.Time, error) {
 
 func decode(ctx context.Context, e *env, o decodeOptions) error {
 	var source iter.Seq2[inspect.LogRecord, error]
+	groups := o.filter.Groups
+	if o.state {
+		o.filter.Groups = nil // markers name no group, and gaps count for all
+	}
 	if len(o.paths) > 0 {
 		source = inspect.ReadLogFiles(o.paths, o.filter)
 	} else {
@@ -140,6 +160,9 @@ func decode(ctx context.Context, e *env, o decodeOptions) error {
 		defer cancel()
 		ctx = watched
 		source = inspect.New(cl).ReadLog(ctx, o.filter)
+	}
+	if o.state {
+		return contextError(ctx, e.writeState(source, o, groups))
 	}
 	out := bufio.NewWriterSize(e.Stdout, 256<<10)
 	var failed []inspect.Problem
