@@ -2,18 +2,19 @@ package inspect
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"offsets/inspect/commitlog"
 	"offsets/inspect/commitlog/segment"
@@ -35,69 +36,74 @@ type logPart struct {
 //
 // Files are read twice, with bounded memory: once for the markers that tell how
 // transactions ended.
-func ReadLogFiles(paths []string, f LogFilter) iter.Seq2[LogRecord, error] {
-	return func(yield func(LogRecord, error) bool) {
+func ReadLogFiles(ctx context.Context, paths []string, f LogFilter) iter.Seq2[LogRecord, error] {
+	return rowsOf(readFiles(ctx, paths, f, rowSinks(f)))
+}
+
+// ReadLogFileLines is ReadLogFiles for who wants JSON lines, and many of them.
+func ReadLogFileLines(ctx context.Context, paths []string, f LogFilter) iter.Seq2[LogLines, error] {
+	return linesOf(readFiles(ctx, paths, f, lineSinks(f)))
+}
+
+func readFiles(ctx context.Context, paths []string, f LogFilter, sinks sinkMaker) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
 		parts, err := logParts(paths)
 		if err != nil {
-			yield(LogRecord{}, err)
+			yield(chunk{err: err})
 			return
 		}
-		m := rowMaker{commitlog.NewDecoder(), f}
+		var reads []func(context.Context, func(chunk) bool)
 		for _, part := range parts {
-			if f.Partitions != nil && (part.partition == nil || !slices.Contains(f.Partitions, *part.partition)) {
-				continue
+			if f.Partitions == nil || part.partition != nil && slices.Contains(f.Partitions, *part.partition) {
+				reads = append(reads, func(_ context.Context, send func(chunk) bool) { part.read(sinks(part.partition), send) })
 			}
-			if !m.readPart(part, yield) {
+		}
+		for ch := range inOrder(ctx, reads) {
+			if !yield(ch) {
 				return
 			}
 		}
 	}
 }
 
-// readPart yields the rows of one partition's files.
-func (m *rowMaker) readPart(part logPart, yield func(LogRecord, error) bool) bool {
+// read gives the sink one partition's files.
+func (part logPart) read(s sink, send func(chunk) bool) {
 	var tx segment.Transactions
 	for _, file := range part.files {
 		// Errors come again when the file is read for its rows.
-		_ = eachBatch(file, tx.Add, func(*segment.DamageError) error { return nil })
+		_ = eachBatch(file, true, tx.Add, func(*segment.DamageError) error { return nil })
 	}
-	stopped := errors.New("stopped")
+	pass := func(last bool) error {
+		if ch, ok := s.take(last); ok && !send(ch) {
+			return errStopped
+		}
+		return nil
+	}
 	for _, file := range part.files {
-		send := func(rows []LogRecord) error {
-			for i := range rows {
-				rows[i].File = file
-				if !yield(rows[i], nil) {
-					return stopped
-				}
-			}
-			return nil
+		err := eachBatch(file, false,
+			func(b *segment.Batch) error { s.batch(b, 0, math.MaxInt64, tx.State); return pass(false) },
+			func(d *segment.DamageError) error { s.damaged(d); return pass(false) })
+		if errors.Is(err, errStopped) {
+			return
 		}
-		err := eachBatch(file,
-			func(b *segment.Batch) error { return send(m.batch(nil, b, part.partition, tx.State)) },
-			func(d *segment.DamageError) error {
-				row := damagedRow(d, part.partition)
-				if !m.filter.takes(&row, time.Time{}) {
-					return nil
-				}
-				return send([]LogRecord{row})
-			})
-		if errors.Is(err, stopped) {
-			return false
-		}
-		if err != nil && !yield(LogRecord{}, fmt.Errorf("%s: %w", file, err)) {
-			return false
+		if err != nil && !send(chunk{err: fmt.Errorf("%s: %w", file, err)}) {
+			return
 		}
 	}
-	return true
+	_ = pass(true)
 }
 
-func eachBatch(file string, batch func(*segment.Batch) error, damaged func(*segment.DamageError) error) error {
+// eachBatch reads a file; only its markers if the rest is not needed.
+func eachBatch(file string, markers bool, batch func(*segment.Batch) error, damaged func(*segment.DamageError) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	r := segment.NewReader(f)
+	if markers {
+		r.OnlyMarkers()
+	}
 	for {
 		b, err := r.Next()
 		d, isDamage := asDamage(err)

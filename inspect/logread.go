@@ -9,7 +9,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,14 +25,109 @@ const parallelPartitions = 4
 // fetchBytes is how much one request asks for; a larger batch comes anyway.
 const fetchBytes = 4 << 20
 
+// sinkMaker makes the sink of one partition; nil is a partition without number.
+type sinkMaker func(partition *int32) sink
+
+func rowSinks(f LogFilter) sinkMaker {
+	m := rowMaker{commitlog.NewDecoder(), f}
+	return func(partition *int32) sink { return &rowSink{make: m, partition: partition} }
+}
+
+func lineSinks(f LogFilter) sinkMaker {
+	m := rowMaker{commitlog.NewDecoder(), f}
+	return func(partition *int32) sink {
+		return &lineSink{rowSink: rowSink{make: m, partition: partition}, fast: f.takesAll()}
+	}
+}
+
 // ReadLog reads the live commit log, partition by partition, from its start to
 // where it ended when reading began. What cannot be decoded is a row too. It
 // needs the right to read the topic. An error about one partition is followed
 // by the rows of the next.
 func (c *Cluster) ReadLog(ctx context.Context, f LogFilter) iter.Seq2[LogRecord, error] {
+	return rowsOf(c.readLog(ctx, f, rowSinks(f)))
+}
+
+// ReadLogLines is ReadLog for who wants JSON lines, and many of them.
+func (c *Cluster) ReadLogLines(ctx context.Context, f LogFilter) iter.Seq2[LogLines, error] {
+	return linesOf(c.readLog(ctx, f, lineSinks(f)))
+}
+
+func rowsOf(chunks iter.Seq[chunk]) iter.Seq2[LogRecord, error] {
 	return func(yield func(LogRecord, error) bool) {
+		for ch := range chunks {
+			for i := range ch.rows {
+				if !yield(ch.rows[i], nil) {
+					return
+				}
+			}
+			if ch.err != nil && !yield(LogRecord{}, ch.err) {
+				return
+			}
+		}
+	}
+}
+
+func linesOf(chunks iter.Seq[chunk]) iter.Seq2[LogLines, error] {
+	return func(yield func(LogLines, error) bool) {
+		for ch := range chunks {
+			if ch.count > 0 && !yield(LogLines{ch.lines, ch.count}, nil) {
+				return
+			}
+			if ch.err != nil && !yield(LogLines{}, ch.err) {
+				return
+			}
+		}
+	}
+}
+
+// inOrder runs the reads side by side, a few at a time, and yields their
+// chunks in the order of the reads. Reads ahead of the one that is yielded wait
+// when they have some chunks ready, so that memory stays bounded.
+func inOrder(ctx context.Context, reads []func(ctx context.Context, send func(chunk) bool)) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		out := make([]chan chunk, len(reads))
+		for i := range out {
+			out[i] = make(chan chunk, 2)
+		}
+		slots := make(chan struct{}, parallelPartitions)
+		go func() {
+			for i, read := range reads {
+				select {
+				case slots <- struct{}{}:
+				case <-ctx.Done():
+					close(out[i])
+					continue
+				}
+				go func() {
+					defer func() { <-slots }()
+					defer close(out[i])
+					read(ctx, func(ch chunk) bool {
+						select {
+						case out[i] <- ch:
+							return true
+						case <-ctx.Done():
+							return false
+						}
+					})
+				}()
+			}
+		}()
+		for i := range out {
+			for ch := range out[i] {
+				if !yield(ch) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// readLog reads the live log into sinks.
+func (c *Cluster) readLog(ctx context.Context, f LogFilter, sinks sinkMaker) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
 		topics, err := c.topicDetails(ctx, []string{commitlog.Topic})
 		if err == nil {
 			err = topics[commitlog.Topic].Err
@@ -42,50 +136,26 @@ func (c *Cluster) ReadLog(ctx context.Context, f LogFilter) iter.Seq2[LogRecord,
 			return // nobody has ever committed
 		}
 		if err != nil {
-			yield(LogRecord{}, fmt.Errorf("reading the metadata of %s: %w", commitlog.Topic, err))
+			yield(chunk{err: fmt.Errorf("reading the metadata of %s: %w", commitlog.Topic, err)})
 			return
 		}
 		wanted := f.partitions(topics[commitlog.Topic])
-		if f.Since.IsZero() && len(wanted) == 0 {
-			return
-		}
 		found := c.logEnds(ctx, topics, wanted)
 		since, err := c.offsetsSince(ctx, f, wanted)
 		if err != nil {
-			yield(LogRecord{}, err)
+			yield(chunk{err: err})
 			return
 		}
-		reads := make([]chan chunk, len(wanted))
-		slots := make(chan struct{}, parallelPartitions)
-		for i := range wanted {
-			reads[i] = make(chan chunk, 2)
+		var reads []func(context.Context, func(chunk) bool)
+		for _, tp := range wanted {
+			reads = append(reads, func(ctx context.Context, send func(chunk) bool) {
+				p := partitionReader{c: c, topic: topics[commitlog.Topic], partition: tp.Partition, sink: sinks(&tp.Partition), send: send}
+				p.run(ctx, found[tp], since[tp])
+			})
 		}
-		go func() {
-			for i, tp := range wanted {
-				select {
-				case slots <- struct{}{}:
-				case <-ctx.Done():
-					close(reads[i])
-					continue
-				}
-				go func() {
-					defer func() { <-slots }()
-					defer close(reads[i])
-					p := partitionReader{c: c, topic: topics[commitlog.Topic], partition: tp.Partition, make: rowMaker{commitlog.NewDecoder(), f}, out: reads[i]}
-					p.run(ctx, found[tp], since[tp])
-				}()
-			}
-		}()
-		for i := range reads {
-			for ch := range reads[i] {
-				for _, row := range ch.rows {
-					if !yield(row, nil) {
-						return
-					}
-				}
-				if ch.err != nil && !yield(LogRecord{}, ch.err) {
-					return
-				}
+		for ch := range inOrder(ctx, reads) {
+			if !yield(ch) {
+				return
 			}
 		}
 	}
@@ -125,44 +195,40 @@ func (c *Cluster) offsetsSince(ctx context.Context, f LogFilter, wanted []TopicP
 	return out, failed
 }
 
-// chunk is some rows of one partition, and perhaps what ended them.
-type chunk struct {
-	rows []LogRecord
-	err  error
-}
-
 // partitionReader reads one partition of the live log.
 type partitionReader struct {
 	c         *Cluster
 	topic     kadm.TopicDetail
 	partition int32
-	make      rowMaker
-	out       chan<- chunk
+	sink      sink
+	send      func(chunk) bool
 }
 
-func (p *partitionReader) send(ctx context.Context, ch chunk) bool {
-	select {
-	case p.out <- ch:
-		return true
-	case <-ctx.Done():
-		return false
+// errStopped: nobody wants the rest.
+var errStopped = errors.New("stopped")
+
+// pass passes on what the sink has, if it is enough.
+func (p *partitionReader) pass(last bool) error {
+	if ch, ok := p.sink.take(last); ok && !p.send(ch) {
+		return errStopped
 	}
+	return nil
 }
 
 // run reads up to the last stable offset with the broker's own list of aborted
 // transactions, and what lies behind it with markers that it looks up first.
 func (p *partitionReader) run(ctx context.Context, e *ends, since int64) {
 	fail := func(err error) {
-		p.send(ctx, chunk{err: fmt.Errorf("partition %d of %s: %w", p.partition, commitlog.Topic, err)})
+		p.send(chunk{err: fmt.Errorf("partition %d of %s: %w", p.partition, commitlog.Topic, err)})
 	}
 	if e.status != "" {
 		fail(e.err)
 		return
 	}
-	from, end, stable := max(*e.start, since), *e.end, *e.end
 	if since < 0 {
-		return
+		return // nothing so young
 	}
+	from, end, stable := max(*e.start, since), *e.end, *e.end
 	if e.stable != nil {
 		stable = min(*e.stable, end)
 	}
@@ -175,7 +241,10 @@ func (p *partitionReader) run(ctx context.Context, e *ends, since int64) {
 			err = p.read(ctx, from, end, 0, func([]kmsg.FetchResponseTopicPartitionAbortedTransaction) {}, func(*segment.Batch) states { return tx.State })
 		}
 	}
-	if err != nil && ctx.Err() == nil {
+	if passErr := p.pass(true); err == nil {
+		err = passErr
+	}
+	if err != nil && !errors.Is(err, errStopped) && ctx.Err() == nil {
 		fail(err)
 	}
 }
@@ -216,38 +285,16 @@ func (p *partitionReader) readCommitted(ctx context.Context, from, stable int64)
 	return stable, err
 }
 
-// read sends the rows of a range of offsets.
+// read gives the sink a range of offsets.
 func (p *partitionReader) read(ctx context.Context, from, end int64, isolation int8, aborted func([]kmsg.FetchResponseTopicPartitionAbortedTransaction), state func(*segment.Batch) states) error {
-	var rows []LogRecord
-	flush := func() bool {
-		if len(rows) == 0 {
-			return true
-		}
-		ok := p.send(ctx, chunk{rows: rows})
-		rows = nil
-		return ok
-	}
-	err := p.fetchRange(ctx, from, end, isolation, func(b *segment.Batch, list []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
+	return p.fetchRange(ctx, from, end, isolation, func(b *segment.Batch, list []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
 		if list != nil {
 			aborted(list)
 		}
-		before := len(rows)
-		rows = p.make.batch(rows, b, &p.partition, state(b))
 		// A batch may begin before the range, or reach beyond it.
-		rows = append(rows[:before], slices.DeleteFunc(rows[before:], func(r LogRecord) bool { return r.Offset < from || r.Offset >= end })...)
-		if len(rows) >= 1000 && !flush() {
-			return context.Cause(ctx)
-		}
-		return nil
-	}, func(d *segment.DamageError) {
-		if row := damagedRow(d, &p.partition); p.make.filter.takes(&row, time.Time{}) {
-			rows = append(rows, row)
-		}
-	})
-	if !flush() {
-		return context.Cause(ctx)
-	}
-	return err
+		p.sink.batch(b, from, end, state(b))
+		return p.pass(false)
+	}, p.sink.damaged)
 }
 
 // fetchRange fetches a range of offsets, batch by batch. The end is reached by

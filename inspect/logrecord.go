@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"offsets/inspect/commitlog"
@@ -39,8 +38,6 @@ type LogRecord struct {
 
 	// Record is what Key and Value are made of, with its typed structs.
 	Record commitlog.Record `json:"-"`
-	// File is where it comes from; "" for the live log.
-	File string `json:"-"`
 }
 
 // Transaction is the producer behind a record, and what became of it by the
@@ -66,6 +63,11 @@ type LogFilter struct {
 	Partitions []int32
 	// Since and Until bound the record's time, both included; zero is open.
 	Since, Until time.Time
+}
+
+// takesAll says whether no record is left out because of what it says.
+func (f *LogFilter) takesAll() bool {
+	return f.Groups == nil && f.Topics == nil && f.Kinds == nil && f.Since.IsZero() && f.Until.IsZero()
 }
 
 func (f *LogFilter) takes(r *LogRecord, at time.Time) bool {
@@ -94,38 +96,40 @@ type rowMaker struct {
 	filter LogFilter
 }
 
-// states tells how the transaction of a producer at an offset ended.
-type states func(producerID, offset int64) string
-
-// batch appends the rows of a batch that the filter takes.
-func (m *rowMaker) batch(rows []LogRecord, b *segment.Batch, partition *int32, state states) []LogRecord {
-	var tx *Transaction
+// rows appends the rows of a batch, of the given offsets, that the filter
+// takes.
+func (m *rowMaker) rows(rows []LogRecord, b *segment.Batch, from, end int64, partition *int32, state states) []LogRecord {
 	err := b.Records(func(r segment.Record) error {
-		at := time.UnixMilli(r.Timestamp).UTC()
-		text := at.Format(TimeFormat)
-		row := LogRecord{Partition: partition, Offset: r.Offset, Timestamp: &text}
-		if b.IsTransactional() && (tx == nil || b.IsControl()) {
-			tx = &Transaction{ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch, State: state(b.ProducerID, r.Offset)}
+		if r.Offset < from || r.Offset >= end {
+			return nil
 		}
-		row.Transaction = tx
-		if b.IsControl() {
-			controlRow(&row, r)
-		} else {
-			m.decode(&row, r)
-		}
-		if m.filter.takes(&row, at) {
+		if row, at := m.row(b, r, partition, state); m.filter.takes(&row, at) {
 			rows = append(rows, row)
 		}
 		return nil
 	})
 	if err != nil {
-		size := int64(b.Size)
-		row := damagedRow(&segment.DamageError{Position: b.Position, Size: size, BaseOffset: b.BaseOffset, Err: err}, partition)
-		if m.filter.takes(&row, time.Time{}) {
+		if row := damagedRow(batchDamage(b, err), partition); m.filter.takes(&row, time.Time{}) {
 			rows = append(rows, row)
 		}
 	}
 	return rows
+}
+
+// row makes the row of one record.
+func (m *rowMaker) row(b *segment.Batch, r segment.Record, partition *int32, state states) (LogRecord, time.Time) {
+	at := time.UnixMilli(r.Timestamp).UTC()
+	text := at.Format(TimeFormat)
+	row := LogRecord{Partition: partition, Offset: r.Offset, Timestamp: &text}
+	if b.IsTransactional() {
+		row.Transaction = &Transaction{ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch, State: state(b.ProducerID, r.Offset)}
+	}
+	if b.IsControl() {
+		controlRow(&row, r)
+	} else {
+		m.decode(&row, r)
+	}
+	return row, at
 }
 
 func (m *rowMaker) decode(row *LogRecord, r segment.Record) {
@@ -189,33 +193,13 @@ func damagedRow(d *segment.DamageError, partition *int32) LogRecord {
 	}
 }
 
-// AppendJSON appends the row as encoding/json would write it, only faster:
-// most rows are offset commits.
+// AppendJSON appends the row as JSON.
 func (r *LogRecord) AppendJSON(b []byte) ([]byte, error) {
-	key, isCommit := r.Record.Key.(commitlog.OffsetCommitKey)
-	if !isCommit || r.Error != nil || r.Partition == nil || r.Timestamp == nil || r.Transaction != nil {
-		var plain bytes.Buffer
-		enc := json.NewEncoder(&plain)
-		enc.SetEscapeHTML(false)
-		err := enc.Encode(r)
-		return append(b, bytes.TrimSuffix(plain.Bytes(), []byte("\n"))...), err
-	}
-	dec := r.Key.(decoded).dec
-	b = strconv.AppendInt(append(b, `{"partition":`...), int64(*r.Partition), 10)
-	b = strconv.AppendInt(append(b, `,"offset":`...), r.Offset, 10)
-	b = append(append(append(b, `,"timestamp":"`...), *r.Timestamp...), `","kind":"`...)
-	b = append(append(b, r.Kind...), `","type":`...)
-	b = strconv.AppendInt(b, int64(*r.Type), 10)
-	b = append(b, `,"version":`...)
-	if r.Version == nil {
-		b = append(b, "null"...)
-	} else {
-		b = strconv.AppendInt(b, int64(*r.Version), 10)
-	}
-	b = dec.AppendJSON(append(b, `,"key":`...), key)
-	b = dec.AppendJSON(append(b, `,"value":`...), r.Record.Value)
-	b = strconv.AppendBool(append(b, `,"tombstone":`...), r.Tombstone)
-	return append(b, `,"transaction":null,"raw_key":null,"raw_value":null,"position":null,"size":null,"error":null}`...), nil
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(r)
+	return append(b, bytes.TrimSuffix(plain.Bytes(), []byte("\n"))...), err
 }
 
 // asDamage takes a damaged batch out of an error.

@@ -2,7 +2,9 @@ package inspect
 
 import (
 	"cmp"
+	"context"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -54,110 +56,101 @@ type LogState struct {
 // of it for what compaction may hide.
 type partitionState struct {
 	partition *int32
+	asOf      int64 // ms
 	replay    *commitlog.Replay
-	next      int64 // expected offset
-	complete  time.Time
-	after     map[commitlog.CommitKey]bool // written again after the time
+	next      int64 // expected offset; -1: any
+	complete  int64 // ms of the first record after the last gap
+	any       bool
 }
 
-// State replays log rows (of all kinds, in log order) into what was committed
-// at a time; the zero time is the end of the log. groups takes the names
-// wanted; nil takes all. problem is told of rows that could not be read.
+// StateOptions says which state is wanted.
+type StateOptions struct {
+	// AsOf is the time; zero is the end of the log.
+	AsOf time.Time
+	// Groups are the names wanted; nil takes all.
+	Groups func(string) bool
+	// Filter may name partitions, and groups whose partitions alone are read.
+	Filter LogFilter
+	// Problem is told of what could not be read.
+	Problem func(error)
+}
+
+// State replays the live log into what was committed at a time.
 //
 // At a time before the last gap in the offsets the log may have lost the record
 // that counted: a key that was written again after the time is then uncertain.
-func State(rows iter.Seq2[LogRecord, error], asOf time.Time, groups func(string) bool, problem func(error)) *LogState {
-	byPartition := map[int32]*partitionState{}
-	var order []*partitionState
-	for row, err := range rows {
-		if err != nil {
-			problem(err)
-			continue
-		}
-		id := int32(-1)
-		if row.Partition != nil {
-			id = *row.Partition
-		}
-		p := byPartition[id]
-		if p == nil {
-			p = &partitionState{partition: row.Partition, replay: commitlog.NewReplay(), next: -1, after: map[commitlog.CommitKey]bool{}}
-			byPartition[id] = p
-			order = append(order, p)
-		}
-		p.apply(&row, asOf, groups)
-	}
-	return conclude(order, asOf)
+func (c *Cluster) State(ctx context.Context, o StateOptions) *LogState {
+	return state(c.readLog(ctx, o.Filter, o.sinks()), o)
 }
 
-func (p *partitionState) apply(row *LogRecord, asOf time.Time, groups func(string) bool) {
-	if row.Timestamp == nil {
-		p.next = -1 // a damaged batch is a gap
-		return
+// StateOfFiles is State for segment files.
+func StateOfFiles(ctx context.Context, paths []string, o StateOptions) *LogState {
+	return state(readFiles(ctx, paths, o.Filter, o.sinks()), o)
+}
+
+func (o StateOptions) sinks() sinkMaker {
+	asOf := int64(math.MaxInt64)
+	if !o.AsOf.IsZero() {
+		asOf = o.AsOf.UnixMilli()
 	}
-	at, err := time.Parse(TimeFormat, *row.Timestamp)
-	if err != nil {
-		return // written by this package
+	return func(partition *int32) sink {
+		return &stateSink{&partitionState{partition: partition, asOf: asOf, replay: commitlog.NewReplay(), next: -1}}
 	}
-	if row.Offset != p.next {
-		p.complete = at
+}
+
+func state(chunks iter.Seq[chunk], o StateOptions) *LogState {
+	var parts []*partitionState
+	for ch := range chunks {
+		if ch.err != nil {
+			o.Problem(ch.err)
+		}
+		if ch.replay != nil {
+			parts = append(parts, ch.replay)
+		}
 	}
-	p.next = row.Offset + 1
-	key, isCommit := row.Record.Key.(commitlog.OffsetCommitKey)
-	if isCommit && groups != nil && !groups(key.Group) {
-		return
+	return conclude(parts, o)
+}
+
+func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
+	if r.Offset != p.next {
+		p.complete, p.any = r.Timestamp, true
 	}
-	if !asOf.IsZero() && at.After(asOf) {
-		if isCommit {
-			p.after[commitlog.CommitKey(key)] = true
+	p.next = r.Offset + 1
+	if r.Timestamp > p.asOf {
+		p.replay.Freeze()
+	}
+	if b.IsControl() {
+		if m, err := segment.ParseMarker(r); err == nil {
+			p.replay.Marker(b.ProducerID, m.Type == "commit", r.Timestamp)
 		}
 		return
 	}
 	producer := int64(-1)
-	if row.Transaction != nil {
-		producer = row.Transaction.ProducerID
+	if b.IsTransactional() {
+		producer = b.ProducerID
 	}
-	if row.Kind == string(commitlog.KindControl) {
-		if row.Transaction != nil {
-			p.replay.Marker(producer, row.Transaction.State == segment.Committed, at.UnixMilli())
-		}
-		return
-	}
-	p.replay.Record(&row.Record, row.Offset, at.UnixMilli(), producer)
+	p.replay.Record(r.Key, r.Value, r.Offset, r.Timestamp, producer)
 }
 
 // conclude collects the partitions' states by group.
-func conclude(parts []*partitionState, asOf time.Time) *LogState {
+func conclude(parts []*partitionState, o StateOptions) *LogState {
 	out := &LogState{}
 	byGroup := map[string]*StateGroup{}
-	add := func(key commitlog.CommitKey, row StatePartition) {
-		g := byGroup[key.Group]
-		if g == nil {
-			g = &StateGroup{Group: key.Group}
-			byGroup[key.Group] = g
-		}
-		row.Topic, row.Partition = key.Topic, key.Partition
-		g.Partitions = append(g.Partitions, row)
-	}
 	for _, p := range parts {
-		if !p.complete.IsZero() {
-			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, p.complete.UTC().Format(TimeFormat)})
+		if p.any {
+			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.complete)})
 		}
-		incomplete := !asOf.IsZero() && asOf.Before(p.complete)
-		pending := p.replay.Pending()
-		keys := map[commitlog.CommitKey]bool{}
-		for key := range p.replay.Committed() {
-			keys[key] = true
-		}
-		for key := range pending {
-			keys[key] = true
-		}
-		if incomplete {
-			for key := range p.after {
-				keys[key] = true
+		incomplete := p.asOf < p.complete
+		for key, c := range p.replay.Commits() {
+			if o.Groups != nil && !o.Groups(key.Group) || c.Missing && len(c.Pending) == 0 && !incomplete {
+				continue // certainly nothing
 			}
-		}
-		for key := range keys {
-			add(key, statePartition(p, key, pending[key], !incomplete || !p.after[key]))
+			g := byGroup[key.Group]
+			if g == nil {
+				g = &StateGroup{Group: key.Group}
+				byGroup[key.Group] = g
+			}
+			g.Partitions = append(g.Partitions, statePartition(key, c, !incomplete || !c.Touched))
 		}
 	}
 	for _, g := range byGroup {
@@ -170,24 +163,27 @@ func conclude(parts []*partitionState, asOf time.Time) *LogState {
 	return out
 }
 
-func statePartition(p *partitionState, key commitlog.CommitKey, pending []commitlog.Pending, certain bool) StatePartition {
-	row := StatePartition{Pending: []StatePending{}, Certain: certain}
-	millis := func(ms int64) string { return time.UnixMilli(ms).UTC().Format(TimeFormat) }
-	for _, w := range pending {
-		row.Pending = append(row.Pending, StatePending{Offset: w.Offset, ProducerID: w.ProducerID, Since: millis(w.Since)})
+func millisText(ms int64) string { return time.UnixMilli(ms).UTC().Format(TimeFormat) }
+
+func statePartition(key commitlog.CommitKey, c commitlog.Commit, certain bool) StatePartition {
+	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: certain && (c.Missing || c.Value != nil)}
+	for _, w := range c.Pending {
+		if w.Value != nil {
+			row.Pending = append(row.Pending, StatePending{Offset: w.Value.Offset, ProducerID: w.ProducerID, Since: millisText(w.Since)})
+		}
 	}
 	slices.SortFunc(row.Pending, func(a, b StatePending) int { return cmp.Compare(a.ProducerID, b.ProducerID) })
-	c, ok := p.replay.Committed()[key]
-	if !ok {
+	v := c.Value
+	if v == nil {
 		return row
 	}
-	at := millis(c.CommitTimestamp)
-	row.Committed, row.Metadata, row.CommitTime = &c.Offset, &c.Metadata, &at
-	if c.LeaderEpoch >= 0 {
-		row.LeaderEpoch = &c.LeaderEpoch
+	at := millisText(v.CommitTimestamp)
+	row.Committed, row.Metadata, row.CommitTime = &v.Offset, &v.Metadata, &at
+	if v.LeaderEpoch >= 0 {
+		row.LeaderEpoch = &v.LeaderEpoch
 	}
-	if c.TopicID != (commitlog.UUID{}) {
-		row.TopicID = nonEmpty(c.TopicID.String())
+	if v.TopicID != (commitlog.UUID{}) {
+		row.TopicID = nonEmpty(v.TopicID.String())
 	}
 	return row
 }

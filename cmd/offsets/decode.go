@@ -143,14 +143,8 @@ func timeOf(c *cli.Context, flag string) (time.Time, error) {
 }
 
 func decode(ctx context.Context, e *env, o decodeOptions) error {
-	var source iter.Seq2[inspect.LogRecord, error]
-	groups := o.filter.Groups
-	if o.state {
-		o.filter.Groups = nil // markers name no group, and gaps count for all
-	}
-	if len(o.paths) > 0 {
-		source = inspect.ReadLogFiles(o.paths, o.filter)
-	} else {
+	var cluster *inspect.Cluster // nil: files
+	if len(o.paths) == 0 {
 		cl, err := o.connect(ctx)
 		if err != nil {
 			return contextError(ctx, err)
@@ -158,37 +152,82 @@ func decode(ctx context.Context, e *env, o decodeOptions) error {
 		defer cl.Close()
 		watched, cancel := connect.Watch(ctx, cl, o.timeout)
 		defer cancel()
-		ctx = watched
-		source = inspect.New(cl).ReadLog(ctx, o.filter)
+		ctx, cluster = watched, inspect.New(cl)
 	}
-	if o.state {
-		return contextError(ctx, e.writeState(source, o, groups))
+	switch {
+	case o.state:
+		return contextError(ctx, e.writeState(ctx, cluster, o))
+	case o.format == render.JSON || o.format == render.JSONL:
+		return contextError(ctx, e.writeLogLines(ctx, cluster, o))
 	}
-	out := bufio.NewWriterSize(e.Stdout, 256<<10)
-	var failed []inspect.Problem
-	var n atomic.Int64
-	// One unreadable partition is a problem told at the end, not the end.
+	return contextError(ctx, e.writeLog(ctx, cluster, o))
+}
+
+// writeLogLines writes JSON lines as the library makes them: there may be
+// millions.
+func (e *env) writeLogLines(ctx context.Context, cluster *inspect.Cluster, o decodeOptions) error {
+	source := inspect.ReadLogFileLines(ctx, o.paths, o.filter)
+	if cluster != nil {
+		source = cluster.ReadLogLines(ctx, o.filter)
+	}
+	var t logTally
+	stop := e.progress(t.text)
+	defer stop()
+	for lines, err := range source {
+		if !t.note(lines.Count, err) {
+			continue
+		}
+		if _, err := e.Stdout.Write(lines.JSON); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(context.Cause(ctx), t.problems())
+}
+
+func (e *env) writeLog(ctx context.Context, cluster *inspect.Cluster, o decodeOptions) error {
+	source := inspect.ReadLogFiles(ctx, o.paths, o.filter)
+	if cluster != nil {
+		source = cluster.ReadLog(ctx, o.filter)
+	}
+	var t logTally
 	rows := func(yield func(inspect.LogRecord, error) bool) {
 		for r, err := range source {
-			if ctx.Err() != nil {
-				yield(r, context.Cause(ctx))
-				return
-			}
-			if err != nil {
-				failed = append(failed, inspect.Problem{What: "commit log", Error: err.Error(), Err: err})
-				continue
-			}
-			n.Add(1)
-			if !yield(r, nil) {
+			if t.note(1, err) && !yield(r, nil) || ctx.Err() != nil {
 				return
 			}
 		}
 	}
-	stop := e.progress(func() string { return fmt.Sprintf("%d records of %s", n.Load(), commitlog.Topic) })
+	out := bufio.NewWriterSize(e.Stdout, 256<<10)
+	stop := e.progress(t.text)
 	err := render.Write(out, o.format, decodeView(rows))
 	stop()
-	return errors.Join(err, out.Flush(), problems(failed, int(n.Load())))
+	return errors.Join(err, out.Flush(), context.Cause(ctx), t.problems())
 }
+
+// logTally counts rows, and keeps what could not be read: one unreadable
+// partition or file is told at the end, and is not the end.
+type logTally struct {
+	rows   atomic.Int64
+	failed []inspect.Problem
+}
+
+// note returns false for a problem.
+func (t *logTally) note(rows int, err error) bool {
+	if err != nil {
+		t.failed = append(t.failed, inspect.Problem{What: "commit log", Error: err.Error(), Err: err})
+		return false
+	}
+	t.rows.Add(int64(rows))
+	return true
+}
+
+func (t *logTally) text() string {
+	return fmt.Sprintf("%d records of %s", t.rows.Load(), commitlog.Topic)
+}
+func (t *logTally) problems() error { return problems(t.failed, int(t.rows.Load())) }
 
 func decodeView(rows iter.Seq2[inspect.LogRecord, error]) render.Result[inspect.LogRecord, inspect.LogRecord] {
 	return render.Result[inspect.LogRecord, inspect.LogRecord]{

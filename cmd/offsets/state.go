@@ -1,24 +1,34 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 
 	"offsets/inspect"
+	"offsets/inspect/commitlog"
 	"offsets/internal/render"
 )
 
 // writeState shows what was committed, by replaying the log (decode --state).
-func (e *env) writeState(source iter.Seq2[inspect.LogRecord, error], o decodeOptions, groups func(string) bool) error {
-	var failed []inspect.Problem
-	s := inspect.State(source, o.asOf, groups, func(err error) {
-		failed = append(failed, inspect.Problem{What: "commit log", Error: err.Error(), Err: err})
-	})
-	if err := render.Write(e.Stdout, o.format, stateOfLogView(s, o)); err != nil {
-		return err
+func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decodeOptions) error {
+	var t logTally
+	options := inspect.StateOptions{AsOf: o.asOf, Groups: o.filter.Groups, Filter: o.filter, Problem: func(err error) { t.note(0, err) }}
+	stop := e.progress(func() string { return "replaying " + commitlog.Topic })
+	var s *inspect.LogState
+	if cluster != nil {
+		s = cluster.State(ctx, options)
+	} else {
+		s = inspect.StateOfFiles(ctx, o.paths, options)
 	}
-	return problems(failed, len(s.Groups))
+	stop()
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // half a log gives a wrong state
+	}
+	t.rows.Store(int64(len(s.Groups)))
+	return errors.Join(render.Write(e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
 }
 
 type stateTail struct {

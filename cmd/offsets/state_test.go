@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -24,7 +23,7 @@ func TestStateEqualsOffsetFetch(t *testing.T) {
 			}
 			defer cl.Close()
 			c := inspect.New(cl)
-			s := inspect.State(c.ReadLog(ctx, inspect.LogFilter{}), time.Time{}, nil, func(err error) { t.Error(err) })
+			s := c.State(ctx, inspect.StateOptions{Problem: func(err error) { t.Error(err) }})
 			replayed := map[string]string{}
 			for _, g := range s.Groups {
 				for _, p := range g.Partitions {

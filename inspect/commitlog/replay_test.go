@@ -12,17 +12,18 @@ func TestReplay(t *testing.T) {
 	type step func(r *commitlog.Replay, at int64)
 	commit := func(producer, offset int64) step {
 		return func(r *commitlog.Replay, at int64) {
-			r.Record(&commitlog.Record{Key: key, Value: &commitlog.OffsetCommitValue{Offset: offset}}, at, at, producer)
+			v := &commitlog.OffsetCommitValue{Version: 4, Offset: offset}
+			r.Record(key.Encode(), v.Encode(), at, at, producer)
 		}
 	}
 	tombstone := func(r *commitlog.Replay, at int64) {
-		r.Record(&commitlog.Record{Key: key, Tombstone: true}, at, at, -1)
+		r.Record(key.Encode(), nil, at, at, -1)
 	}
 	marker := func(producer int64, commit bool) step {
 		return func(r *commitlog.Replay, at int64) { r.Marker(producer, commit, at) }
 	}
 	other := func(r *commitlog.Replay, at int64) {
-		r.Record(&commitlog.Record{Key: commitlog.GroupMetadataKey{Group: "g"}, Value: &commitlog.GroupMetadataValue{}}, at, at, -1)
+		r.Record(commitlog.GroupMetadataKey{Group: "g"}.Encode(), (&commitlog.GroupMetadataValue{Version: 3}).Encode(), at, at, -1)
 	}
 	for _, tt := range []struct {
 		name      string
@@ -48,11 +49,49 @@ func TestReplay(t *testing.T) {
 			s(r, int64(at))
 		}
 		got, effective := int64(-1), int64(0)
-		if c, ok := r.Committed()[commitlog.CommitKey(key)]; ok {
-			got, effective = c.Offset, c.EffectiveAt
+		c := r.Commits()[commitlog.CommitKey(key)]
+		if c.Value != nil {
+			got, effective = c.Value.Offset, c.EffectiveAt
 		}
-		if got != tt.committed || effective != tt.effective || len(r.Pending()[commitlog.CommitKey(key)]) != tt.pending {
-			t.Errorf("%s: committed %d at %d, %d pending; want %d at %d, %d", tt.name, got, effective, len(r.Pending()), tt.committed, tt.effective, tt.pending)
+		if got != tt.committed || effective != tt.effective || len(c.Pending) != tt.pending {
+			t.Errorf("%s: committed %d at %d, %d pending; want %d at %d, %d", tt.name, got, effective, len(c.Pending), tt.committed, tt.effective, tt.pending)
 		}
+	}
+}
+
+// Behind the time that is asked about only the writing itself counts.
+func TestReplayFrozen(t *testing.T) {
+	key := func(p int32) commitlog.OffsetCommitKey {
+		return commitlog.OffsetCommitKey{Group: "g", Topic: "t", Partition: p}
+	}
+	v := (&commitlog.OffsetCommitValue{Version: 3, Offset: 5}).Encode()
+	later := (&commitlog.OffsetCommitValue{Version: 3, Offset: 9}).Encode()
+	r := commitlog.NewReplay()
+	r.Record(key(0).Encode(), v, 0, 0, -1)
+	r.Record(key(1).Encode(), v, 1, 1, -1)
+	r.Freeze()
+	r.Record(key(1).Encode(), later, 2, 2, -1)
+	r.Record(key(2).Encode(), nil, 3, 3, -1)
+	got := r.Commits()
+	if c := got[commitlog.CommitKey(key(0))]; c.Touched || c.Missing || c.Value.Offset != 5 {
+		t.Errorf("untouched: %+v", c)
+	}
+	if c := got[commitlog.CommitKey(key(1))]; !c.Touched || c.Missing || c.Value.Offset != 5 {
+		t.Errorf("written again: %+v", c)
+	}
+	if c := got[commitlog.CommitKey(key(2))]; !c.Touched || !c.Missing || c.Value != nil {
+		t.Errorf("only written later: %+v", c)
+	}
+}
+
+// Types 0 and 1 are one commit.
+func TestReplayLegacyKey(t *testing.T) {
+	key := commitlog.OffsetCommitKey{Group: "g", Topic: "t"}.Encode()
+	legacy := append([]byte{0, 0}, key[2:]...)
+	r := commitlog.NewReplay()
+	r.Record(legacy, (&commitlog.OffsetCommitValue{Version: 1, Offset: 5}).Encode(), 0, 0, -1)
+	r.Record(key, (&commitlog.OffsetCommitValue{Version: 3, Offset: 6}).Encode(), 1, 1, -1)
+	if got := r.Commits(); len(got) != 1 || got[commitlog.CommitKey{Group: "g", Topic: "t"}].Value.Offset != 6 {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -133,27 +133,16 @@ func (r Result[R, L]) lines() iter.Seq2[L, error] {
 	}
 }
 
-// appender is a line that knows a faster way to its JSON than encoding/json.
-type appender interface {
-	AppendJSON([]byte) ([]byte, error)
-}
-
 func (r Result[R, L]) writeLines(w io.Writer) error {
-	var b []byte
 	for line, err := range r.lines() {
 		if err != nil {
 			return err
 		}
-		if a, ok := any(&line).(appender); ok {
-			b, err = a.AppendJSON(b[:0])
-		} else {
-			b, err = marshal(line)
-		}
+		b, err := marshal(line)
 		if err != nil {
 			return err
 		}
-		b = append(b, '\n')
-		if _, err := w.Write(b); err != nil {
+		if _, err := w.Write(append(b, '\n')); err != nil {
 			return err
 		}
 	}

@@ -36,12 +36,17 @@ type Reader struct {
 	position int64  // of start, in the source
 	eof      bool
 	crc      *crc32.Table
+	markers  bool // step over everything else
 }
 
 // NewReader returns a reader of batches.
 func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, crc: crc32.MakeTable(crc32.Castagnoli)}
 }
+
+// OnlyMarkers makes Next return control batches only. Others are stepped over
+// by their headers, unchecked: that is several times as fast.
+func (r *Reader) OnlyMarkers() { r.markers = true }
 
 // readSize is how much is read at once.
 const readSize = 256 << 10
@@ -79,6 +84,16 @@ func (r *Reader) skip(n int) {
 // Next returns the next batch, which is valid until the next call. At the end
 // it returns [io.EOF]; a [*DamageError] is followed by what lies behind.
 func (r *Reader) Next() (*Batch, error) {
+	for {
+		b, err := r.next()
+		if b != nil || err != nil {
+			return b, err
+		}
+	}
+}
+
+// next returns neither a batch nor an error where it stepped over one.
+func (r *Reader) next() (*Batch, error) {
 	head, err := r.fill(headerSize)
 	if err != nil {
 		return nil, err
@@ -101,6 +116,10 @@ func (r *Reader) Next() (*Batch, error) {
 	}
 	if int64(len(body)) < size {
 		return nil, r.resync(base, ErrTruncated)
+	}
+	if r.markers && plausible(head) && binary.BigEndian.Uint16(head[21:])&0x20 == 0 && r.plausibleAt(int(size)) {
+		r.skip(int(size))
+		return nil, nil
 	}
 	b, err := parse(body, position, r.crc)
 	if err != nil {
