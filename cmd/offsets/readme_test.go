@@ -49,7 +49,9 @@ func TestReadmeTour(t *testing.T) {
 			commands++
 			got := runShell(env, command)
 			want = strings.ReplaceAll(strings.TrimSpace(want), "$BROKER", s.Addr)
-			if strings.TrimSpace(got) != want {
+			// The README writes … for what is different each time.
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", `\S+`)
+			if ok, err := regexp.MatchString("^"+pattern+"$", strings.TrimSpace(got)); err != nil || !ok {
 				t.Errorf("$ %s\nprints:\n%s\nthe README says:\n%s", command, got, want)
 			}
 		}
