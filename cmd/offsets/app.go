@@ -35,6 +35,7 @@ func newApp(e *env) *cli.App {
 			policyCommand(e),
 			resetCommand(e),
 			decodeCommand(e),
+			historyCommand(e),
 			sandboxCommand(e),
 			demoCommand(e),
 			versionCommand(e),

@@ -28,6 +28,7 @@ func documents() map[string]document {
 		"consume":  {"", reflect.TypeFor[consumeRow](), nil},
 		"decode":   {"", reflect.TypeFor[inspect.LogRecord](), nil},
 		"state":    {"groups", reflect.TypeFor[inspect.StateGroup](), reflect.TypeFor[stateTail]()},
+		"history":  {"events", reflect.TypeFor[inspect.Event](), reflect.TypeFor[historyTail]()},
 		"policy":   {"groups", reflect.TypeFor[inspect.PolicyGroup](), reflect.TypeFor[describeTail]()},
 		"reset":    {"groups", reflect.TypeFor[reset.Plan](), nil},
 		"demo":     {"scenes", reflect.TypeFor[demo.Scene](), nil},

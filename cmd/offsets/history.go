@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"offsets/inspect"
+	"offsets/internal/connect"
+	"offsets/internal/render"
+)
+
+func historyCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "history",
+		Usage:     "show when a group's offsets were moved, from where to where",
+		ArgsUsage: "GROUP [FILE|DIR…]",
+		Description: "Reads the group's commits out of the commit log, live or from segment files. SIGNS are what\n" +
+			"the log shows of a commit: rewind, no_members (committed while the group had none: a tool, or\n" +
+			"a consumer that uses assign), epoch_dropped, metadata_dropped, transactional. The log does\n" +
+			"not know who committed. Compaction takes older records away: the history is complete only\n" +
+			"since the time that is shown.\n\n" +
+			"Exit: 0 done, 1 failed or nothing known of the group, 5 a part could not be read.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the first argument"},
+			&cli.BoolFlag{Name: "summary", Usage: "show numbers instead of events"},
+		},
+		Action: func(c *cli.Context) error {
+			o, err := historyOptionsOf(e, c)
+			if err != nil {
+				return err
+			}
+			return history(c.Context, e, o)
+		},
+	}
+}
+
+type historyOptions struct {
+	common
+	group   string
+	paths   []string
+	summary bool
+}
+
+func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
+	if o.common, err = e.common(c); err != nil {
+		return o, err
+	}
+	o.summary, o.paths = c.Bool("summary"), c.Args().Slice()
+	switch {
+	case c.IsSet("group"):
+		o.group = c.String("group")
+	case len(o.paths) > 0:
+		o.group, o.paths = o.paths[0], o.paths[1:]
+	default:
+		o.group = e.Getenv("OFFSETS_GROUP")
+	}
+	for _, path := range o.paths {
+		if _, err := os.Stat(path); err != nil {
+			return o, usagef("%s", err)
+		}
+	}
+	if o.group == "" && len(o.paths) > 0 {
+		return o, usagef("no group named")
+	}
+	return o, nil
+}
+
+func history(ctx context.Context, e *env, o historyOptions) error {
+	var cluster *inspect.Cluster // nil: files
+	if len(o.paths) == 0 {
+		cl, err := o.connect(ctx)
+		if err != nil {
+			return contextError(ctx, err)
+		}
+		defer cl.Close()
+		watched, cancel := connect.Watch(ctx, cl, o.timeout)
+		defer cancel()
+		ctx, cluster = watched, inspect.New(cl)
+	}
+	if o.group == "" {
+		only, err := e.onlyGroup(ctx, cluster)
+		if err != nil {
+			return contextError(ctx, err)
+		}
+		o.group = only.names[0]
+	}
+	h := inspect.NewHistory(o.group)
+	source := inspect.HistoryOfFiles(ctx, o.paths, h)
+	if cluster != nil {
+		source = cluster.History(ctx, h)
+	}
+	return contextError(ctx, e.writeHistory(h, source, o))
+}
+
+func (e *env) writeHistory(h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {
+	var t logTally
+	events := func(yield func(inspect.Event, error) bool) {
+		for ev, err := range source {
+			if t.note(1, err) && !yield(ev, nil) {
+				return
+			}
+		}
+	}
+	out := bufio.NewWriterSize(e.Stdout, 64<<10)
+	view := historyView(h, o.group, events)
+	if o.summary {
+		for range events { // the numbers are known at the end
+		}
+		view = historyView(h, o.group, func(func(inspect.Event, error) bool) {})
+	}
+	err := errors.Join(render.Write(out, o.format, view), out.Flush(), t.problems())
+	if err == nil && t.rows.Load() == 0 {
+		return fmt.Errorf("group %s: nothing in the commit log: %w", o.group, inspect.ErrUnknownGroup)
+	}
+	return err
+}
+
+type historyTail struct {
+	Group         string                 `json:"group"`
+	CompleteSince *string                `json:"complete_since"`
+	Summary       inspect.HistorySummary `json:"summary"`
+}
+
+// historyLine is one event with its group.
+type historyLine struct {
+	Group string `json:"group"`
+	inspect.Event
+}
+
+func historyView(h *inspect.History, group string, events iter.Seq2[inspect.Event, error]) render.Result[inspect.Event, historyLine] {
+	return render.Result[inspect.Event, historyLine]{
+		Name:  "events",
+		Rows:  events,
+		Tail:  func() any { return historyTail{group, h.CompleteSince, h.Summary} },
+		Lines: func(ev inspect.Event) iter.Seq[historyLine] { return one(historyLine{group, ev}) },
+		Sections: func(rows iter.Seq[inspect.Event]) iter.Seq[render.Section] {
+			return sections(render.Section{
+				Title: group,
+				Empty: "no events shown",
+				Columns: []render.Column{
+					{Name: "TIME"}, {Name: "EVENT"}, {Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "FROM", Right: true}, {Name: "TO", Right: true},
+					{Name: "GENERATION", Right: true, Optional: true}, {Name: "MEMBERS", Right: true, Optional: true}, {Name: "SIGNS", Optional: true},
+				},
+				Rows: cells(rows, func(ev inspect.Event) []string {
+					return []string{ev.Time, ev.Event, text(ev.Topic), number(ev.Partition), number(ev.Previous), number(ev.Committed), number(ev.Generation), number(ev.Members), strings.Join(ev.Signs, " ")}
+				}),
+				Footer: func() string { return summaryText(h) },
+			})
+		},
+	}
+}
+
+func summaryText(h *inspect.History) string {
+	s := h.Summary
+	parts := []string{plural(s.Commits, "commit"), plural(s.Rewinds, "rewind"), plural(s.Rebalances, "rebalance")}
+	if s.CommitsPerMinute != nil {
+		parts = append(parts, fmt.Sprintf("%.1f commits a minute", *s.CommitsPerMinute))
+	}
+	if s.LongestSilence != nil {
+		parts = append(parts, fmt.Sprintf("longest silence %.1f s", *s.LongestSilence))
+	}
+	if s.LastCommit != nil {
+		parts = append(parts, "last commit "+*s.LastCommit)
+	}
+	text := strings.Join(parts, ", ")
+	if h.CompleteSince != nil {
+		text += "\ncomplete since " + *h.CompleteSince
+	}
+	return text
+}
