@@ -87,9 +87,6 @@ func NewHistory(group string) *History {
 	return &History{group: group, last: map[TopicPartition]*commitlog.OffsetCommitValue{}, pending: map[int64][]pendingEvent{}, members: map[string]bool{}, next: -1}
 }
 
-// Filter is what to read for it: the group's own partition of the log, whole.
-func (h *History) Filter() LogFilter { return LogFilter{OnlyGroups: []string{h.group}} }
-
 // Events turns rows of the log, in order, into the group's events. Errors are
 // passed on.
 func (h *History) Events(rows iter.Seq2[LogRecord, error]) iter.Seq2[Event, error] {
@@ -111,9 +108,10 @@ func (h *History) Events(rows iter.Seq2[LogRecord, error]) iter.Seq2[Event, erro
 	}
 }
 
-// History reads a group's history from the live log.
-func (c *Cluster) History(ctx context.Context, h *History) iter.Seq2[Event, error] {
-	return h.Events(c.ReadLog(ctx, h.Filter()))
+// History reads a group's history from the live log: from the group's own
+// partition, whole. With follow it goes on at the end.
+func (c *Cluster) History(ctx context.Context, h *History, follow bool) iter.Seq2[Event, error] {
+	return h.Events(c.ReadLog(ctx, LogFilter{OnlyGroups: []string{h.group}, Follow: follow}))
 }
 
 // HistoryOfFiles reads a group's history from segment files.

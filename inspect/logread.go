@@ -158,6 +158,16 @@ func (c *Cluster) readLog(ctx context.Context, f LogFilter, sinks sinkMaker) ite
 				return
 			}
 		}
+		if !f.Follow {
+			return
+		}
+		positions := map[TopicPartition]int64{}
+		for _, tp := range wanted {
+			if e := found[tp]; e.end != nil {
+				positions[tp] = *e.end
+			}
+		}
+		c.follow(ctx, topics, positions, sinks, yield)
 	}
 }
 

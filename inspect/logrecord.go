@@ -63,6 +63,8 @@ type LogFilter struct {
 	Partitions []int32
 	// Since and Until bound the record's time, both included; zero is open.
 	Since, Until time.Time
+	// Follow goes on at the end of the live log with what is written then.
+	Follow bool
 }
 
 // takesAll says whether no record is left out because of what it says.

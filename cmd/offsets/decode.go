@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"slices"
@@ -40,6 +41,7 @@ func decodeCommand(e *env) *cli.Command {
 			&cli.IntSliceFlag{Name: "partition", Usage: "only partition `P` of the commit log; may be given several times"},
 			&cli.StringFlag{Name: "since", Usage: "only records written at `TIME` (RFC 3339, with zone) or later"},
 			&cli.StringFlag{Name: "until", Usage: "only records written at `TIME` or earlier"},
+			&cli.BoolFlag{Name: "follow", Usage: "go on with what is written from now on, until Ctrl-C"},
 			&cli.BoolFlag{Name: "state", Usage: "show what was committed, not the records"},
 			&cli.StringFlag{Name: "as-of", Usage: "with --state: at `TIME` (RFC 3339, with zone), not at the end"},
 		},
@@ -100,8 +102,10 @@ func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
 	if o.asOf, err = timeOf(c, "as-of"); err != nil {
 		return o, err
 	}
-	o.state = c.Bool("state")
+	o.state, o.filter.Follow = c.Bool("state"), c.Bool("follow")
 	switch {
+	case o.filter.Follow && (o.state || len(o.paths) > 0):
+		return o, usagef("--follow is for the records of the live log")
 	case !o.state && !o.asOf.IsZero():
 		return o, usagef("--as-of goes with --state")
 	case o.state && (c.IsSet("since") || c.IsSet("until") || c.IsSet("kind") || c.IsSet("topic")):
@@ -200,12 +204,29 @@ func (e *env) writeLog(ctx context.Context, cluster *inspect.Cluster, o decodeOp
 			}
 		}
 	}
-	out := bufio.NewWriterSize(e.Stdout, 256<<10)
+	out := e.buffered(o.filter.Follow)
 	stop := e.progress(t.text)
 	err := render.Write(out, o.format, decodeView(rows))
 	stop()
 	return errors.Join(err, out.Flush(), context.Cause(ctx), t.problems())
 }
+
+// buffered is stdout with a buffer, or for live output without.
+func (e *env) buffered(live bool) flusher {
+	if live {
+		return unbuffered{e.Stdout}
+	}
+	return bufio.NewWriterSize(e.Stdout, 256<<10)
+}
+
+type flusher interface {
+	io.Writer
+	Flush() error
+}
+
+type unbuffered struct{ io.Writer }
+
+func (unbuffered) Flush() error { return nil }
 
 // logTally counts rows, and keeps what could not be read: one unreadable
 // partition or file is told at the end, and is not the end.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ func historyCommand(e *env) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the first argument"},
 			&cli.BoolFlag{Name: "summary", Usage: "show numbers instead of events"},
+			&cli.BoolFlag{Name: "follow", Usage: "go on with what is committed from now on, until Ctrl-C"},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := historyOptionsOf(e, c)
@@ -46,6 +46,7 @@ type historyOptions struct {
 	group   string
 	paths   []string
 	summary bool
+	follow  bool
 }
 
 func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
@@ -60,6 +61,10 @@ func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
 		o.group, o.paths = o.paths[0], o.paths[1:]
 	default:
 		o.group = e.Getenv("OFFSETS_GROUP")
+	}
+	o.follow = c.Bool("follow")
+	if o.follow && (o.summary || len(o.paths) > 0) {
+		return o, usagef("--follow is for the events of the live log")
 	}
 	for _, path := range o.paths {
 		if _, err := os.Stat(path); err != nil {
@@ -94,12 +99,12 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 	h := inspect.NewHistory(o.group)
 	source := inspect.HistoryOfFiles(ctx, o.paths, h)
 	if cluster != nil {
-		source = cluster.History(ctx, h)
+		source = cluster.History(ctx, h, o.follow)
 	}
-	return contextError(ctx, e.writeHistory(h, source, o))
+	return contextError(ctx, e.writeHistory(ctx, h, source, o))
 }
 
-func (e *env) writeHistory(h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {
+func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {
 	var t logTally
 	events := func(yield func(inspect.Event, error) bool) {
 		for ev, err := range source {
@@ -108,14 +113,14 @@ func (e *env) writeHistory(h *inspect.History, source iter.Seq2[inspect.Event, e
 			}
 		}
 	}
-	out := bufio.NewWriterSize(e.Stdout, 64<<10)
-	view := historyView(h, o.group, events)
+	out := e.buffered(o.follow)
+	view := historyView(h, o, events)
 	if o.summary {
 		for range events { // the numbers are known at the end
 		}
-		view = historyView(h, o.group, func(func(inspect.Event, error) bool) {})
+		view = historyView(h, o, func(func(inspect.Event, error) bool) {})
 	}
-	err := errors.Join(render.Write(out, o.format, view), out.Flush(), t.problems())
+	err := errors.Join(render.Write(out, o.format, view), out.Flush(), context.Cause(ctx), t.problems())
 	if err == nil && t.rows.Load() == 0 {
 		return fmt.Errorf("group %s: nothing in the commit log: %w", o.group, inspect.ErrUnknownGroup)
 	}
@@ -134,18 +139,19 @@ type historyLine struct {
 	inspect.Event
 }
 
-func historyView(h *inspect.History, group string, events iter.Seq2[inspect.Event, error]) render.Result[inspect.Event, historyLine] {
+func historyView(h *inspect.History, o historyOptions, events iter.Seq2[inspect.Event, error]) render.Result[inspect.Event, historyLine] {
 	return render.Result[inspect.Event, historyLine]{
 		Name:  "events",
 		Rows:  events,
-		Tail:  func() any { return historyTail{group, h.CompleteSince, h.Summary} },
-		Lines: func(ev inspect.Event) iter.Seq[historyLine] { return one(historyLine{group, ev}) },
+		Tail:  func() any { return historyTail{o.group, h.CompleteSince, h.Summary} },
+		Lines: func(ev inspect.Event) iter.Seq[historyLine] { return one(historyLine{o.group, ev}) },
 		Sections: func(rows iter.Seq[inspect.Event]) iter.Seq[render.Section] {
 			return sections(render.Section{
-				Title: group,
+				Title: o.group,
 				Empty: "no events shown",
+				Live:  o.follow,
 				Columns: []render.Column{
-					{Name: "TIME"}, {Name: "EVENT"}, {Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "FROM", Right: true}, {Name: "TO", Right: true},
+					{Name: "TIME", Width: 24}, {Name: "EVENT", Width: 10}, {Name: "TOPIC", Width: 12}, {Name: "PARTITION", Right: true}, {Name: "FROM", Right: true}, {Name: "TO", Right: true},
 					{Name: "GENERATION", Right: true, Optional: true}, {Name: "MEMBERS", Right: true, Optional: true}, {Name: "SIGNS", Optional: true},
 				},
 				Rows: cells(rows, func(ev inspect.Event) []string {

@@ -34,7 +34,7 @@ const writeLimit = 10 * time.Second
 
 func (l *commitLog) wants(key kmsg.Key) bool {
 	switch key {
-	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup, kmsg.TxnOffsetCommit:
+	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup, kmsg.TxnOffsetCommit, kmsg.DeleteTopics:
 		return true
 	}
 	return false
@@ -42,16 +42,38 @@ func (l *commitLog) wants(key kmsg.Key) bool {
 
 // before gathers what is gone once the request is carried out.
 func (l *commitLog) before(req kmsg.Request) any {
-	del, ok := req.(*kmsg.DeleteGroupsRequest)
-	if !ok {
+	switch req := req.(type) {
+	case *kmsg.DeleteGroupsRequest:
+		return l.groupInfos(req.Groups)
+	case *kmsg.DeleteTopicsRequest:
+		return l.groupInfos(l.groupNames())
+	}
+	return nil
+}
+
+func (l *commitLog) groupInfos(names []string) map[string]*kfake.GroupInfo {
+	<-l.ready
+	infos := map[string]*kfake.GroupInfo{}
+	for _, group := range names {
+		infos[group] = l.cluster.GroupInfo(group)
+	}
+	return infos
+}
+
+// groupNames are all groups; nil if the broker does not tell.
+func (l *commitLog) groupNames() []string {
+	<-l.ready
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	defer cancel()
+	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, l.client)
+	if err != nil {
 		return nil
 	}
-	<-l.ready
-	commits := map[string]*kfake.GroupInfo{}
-	for _, group := range del.Groups {
-		commits[group] = l.cluster.GroupInfo(group)
+	var names []string
+	for _, g := range resp.Groups {
+		names = append(names, g.Group)
 	}
-	return commits
+	return names
 }
 
 // answered writes what follows from an answered request.
@@ -66,6 +88,8 @@ func (l *commitLog) answered(p pendingRequest, resp kmsg.Response) error {
 		return l.write(l.offsetDeletions(req, resp.(*kmsg.OffsetDeleteResponse)))
 	case *kmsg.DeleteGroupsRequest:
 		return l.write(l.groupDeletions(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteGroupsResponse)))
+	case *kmsg.DeleteTopicsRequest:
+		return l.write(topicDeletions(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteTopicsResponse)))
 	case *kmsg.JoinGroupRequest:
 		return l.write(l.joined(p, req, resp.(*kmsg.JoinGroupResponse)))
 	case *kmsg.SyncGroupRequest:
@@ -191,6 +215,26 @@ func (l *commitLog) groupDeletions(before map[string]*kfake.GroupInfo, resp *kms
 			}
 		}
 		out = append(out, entry{g.Group, commitlog.GroupMetadataKey{Group: g.Group}.Encode(), nil})
+	}
+	return out
+}
+
+// topicDeletions: with a topic go the commits to it. Later versions delete by
+// topic id, and answer with the name.
+func topicDeletions(before map[string]*kfake.GroupInfo, resp *kmsg.DeleteTopicsResponse) []entry {
+	var out []entry
+	for _, t := range resp.Topics {
+		if t.ErrorCode != 0 || t.Topic == nil {
+			continue
+		}
+		for group, info := range before {
+			if info == nil {
+				continue
+			}
+			for partition := range info.Commits[*t.Topic] {
+				out = append(out, tombstone(group, *t.Topic, partition))
+			}
+		}
 	}
 	return out
 }

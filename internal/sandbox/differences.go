@@ -13,7 +13,7 @@ func Differences() []Difference {
 	return []Difference{
 		{What: "a commit for a group that does not exist is fetched as GROUP_ID_NOT_FOUND", Kafka: "answers an empty list"},
 		{What: "KIP-848 and share groups leave no group records in __consumer_offsets, only commits", Kafka: "writes record types 3 to 16"},
-		{What: "deleting a topic leaves its commits in place, in the group and in __consumer_offsets", Kafka: "deletes them, with tombstones"},
+		{What: "offsets that expire leave no tombstone in __consumer_offsets", Kafka: "writes one"},
 		{What: "group.min.session.timeout.ms is 1 s, but the broker's configuration says 6 s", Kafka: "is 6 s unless configured"},
 		{What: "JoinGroup is answered at once, without group.initial.rebalance.delay.ms", Kafka: "waits 3 s for more members of a new group"},
 	}

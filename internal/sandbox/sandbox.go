@@ -30,6 +30,8 @@ type Options struct {
 	// OffsetsPartitions is the partition count of a new __consumer_offsets;
 	// default 50, as in Kafka.
 	OffsetsPartitions int32
+	// Configs are broker configurations, such as offsets.retention.minutes.
+	Configs map[string]string
 	// Refuse is asked for every request, by its key; an error breaks the
 	// connection. Tests use it to prove that something is never sent.
 	Refuse func(key kmsg.Key) error
@@ -86,6 +88,9 @@ func Start(o Options) (_ *Sandbox, err error) {
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse}, nil
 		}),
+	}
+	if len(o.Configs) > 0 {
+		opts = append(opts, kfake.BrokerConfigs(o.Configs))
 	}
 	if o.Data != "" {
 		if s.lock, err = lockDir(o.Data); err != nil {

@@ -133,6 +133,37 @@ func TestDeletions(t *testing.T) {
 	}
 }
 
+// With a topic go the commits to it, of every group.
+func TestTopicDeletion(t *testing.T) {
+	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1, "u": 1}})
+	cl := client(t, s)
+	adm := kadm.NewClient(cl)
+	for _, group := range []string{"g", "h"} {
+		for _, topic := range []string{"t", "u"} {
+			if err := adm.CommitAllOffsets(t.Context(), group, offset(topic, 0, 5)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := adm.DeleteTopic(t.Context(), "u"); err != nil {
+		t.Fatal(err)
+	}
+	c := inspect.New(cl)
+	state := c.State(t.Context(), inspect.StateOptions{Problem: func(err error) { t.Error(err) }})
+	for _, g := range state.Groups {
+		os, err := adm.FetchOffsets(t.Context(), g.Group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(g.Partitions) != 1 || g.Partitions[0].Topic != "t" || len(os) != 1 {
+			t.Errorf("group %s: the log says %+v, the broker %v", g.Group, g.Partitions, os)
+		}
+	}
+	if len(state.Groups) != 2 {
+		t.Errorf("groups %+v", state.Groups)
+	}
+}
+
 // A member that dies without a word empties its group in the log too.
 func TestGroupMetadata(t *testing.T) {
 	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}})
@@ -243,14 +274,17 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("got %+v", log)
 			}
 		},
-		"deleting a topic": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+		"offsets that expire": func(t *testing.T, _ *sandbox.Sandbox, _ *kgo.Client) {
+			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1}, Configs: map[string]string{"offset.retention.ms": "200", "offsets.retention.check.interval.ms": "100"}})
+			cl := client(t, s)
 			adm := kadm.NewClient(cl)
-			if err := adm.CommitAllOffsets(t.Context(), "g", offset("u", 0, 0)); err != nil {
+			if err := adm.CommitAllOffsets(t.Context(), "g", offset("t", 0, 0)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := adm.DeleteTopic(t.Context(), "u"); err != nil {
-				t.Fatal(err)
-			}
+			wait(t, func() bool {
+				os, err := adm.FetchOffsets(t.Context(), "g")
+				return errors.Is(err, kerr.GroupIDNotFound) || err == nil && len(os) == 0
+			})
 			if log := readLog(t, cl); len(log) != 1 {
 				t.Errorf("got %+v", log)
 			}
