@@ -3,6 +3,7 @@ module offsets
 go 1.26.8
 
 require (
+	github.com/guptarohit/asciigraph v0.10.0
 	github.com/itchyny/gojq v0.12.20
 	github.com/magiconair/properties v1.18.12
 	github.com/mattn/go-runewidth v0.0.31

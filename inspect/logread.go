@@ -135,6 +135,10 @@ func (c *Cluster) readLog(ctx context.Context, f LogFilter, sinks sinkMaker) ite
 		if errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return // nobody has ever committed
 		}
+		if errors.Is(err, kerr.TopicAuthorizationFailed) {
+			yield(chunk{err: fmt.Errorf("this user may not read %s: the rights to describe and to read the topic are needed: %w", commitlog.Topic, err)})
+			return
+		}
 		if err != nil {
 			yield(chunk{err: fmt.Errorf("reading the metadata of %s: %w", commitlog.Topic, err)})
 			return

@@ -48,7 +48,6 @@ const (
 type rowSink struct {
 	make      rowMaker
 	partition *int32
-	file      string
 	rows      []LogRecord
 }
 

@@ -29,6 +29,7 @@ func historyCommand(e *env) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the first argument"},
 			&cli.BoolFlag{Name: "summary", Usage: "show numbers instead of events"},
+			&cli.BoolFlag{Name: "plot", Usage: "draw the committed offsets over time, below the table"},
 			&cli.BoolFlag{Name: "follow", Usage: "go on with what is committed from now on, until Ctrl-C"},
 		},
 		Action: func(c *cli.Context) error {
@@ -47,6 +48,7 @@ type historyOptions struct {
 	paths   []string
 	summary bool
 	follow  bool
+	plot    *plot // nil: none wanted
 }
 
 func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
@@ -63,6 +65,12 @@ func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
 		o.group = e.Getenv("OFFSETS_GROUP")
 	}
 	o.follow = c.Bool("follow")
+	if c.Bool("plot") {
+		o.plot = newPlot()
+		if o.follow || o.format != render.Table {
+			return o, usagef("--plot goes with the table, and without --follow")
+		}
+	}
 	if o.follow && (o.summary || len(o.paths) > 0) {
 		return o, usagef("--follow is for the events of the live log")
 	}
@@ -108,6 +116,9 @@ func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.
 	var t logTally
 	events := func(yield func(inspect.Event, error) bool) {
 		for ev, err := range source {
+			if o.plot != nil && err == nil {
+				o.plot.note(ev)
+			}
 			if t.note(1, err) && !yield(ev, nil) {
 				return
 			}
@@ -157,7 +168,7 @@ func historyView(h *inspect.History, o historyOptions, events iter.Seq2[inspect.
 				Rows: cells(rows, func(ev inspect.Event) []string {
 					return []string{ev.Time, ev.Event, text(ev.Topic), number(ev.Partition), number(ev.Previous), number(ev.Committed), number(ev.Generation), number(ev.Members), strings.Join(ev.Signs, " ")}
 				}),
-				Footer: func() string { return summaryText(h) },
+				Footer: func() string { return summaryText(h) + o.plotText() },
 			})
 		},
 	}
@@ -180,4 +191,14 @@ func summaryText(h *inspect.History) string {
 		text += "\ncomplete since " + *h.CompleteSince
 	}
 	return text
+}
+
+func (o historyOptions) plotText() string {
+	if o.plot == nil {
+		return ""
+	}
+	if drawn := o.plot.draw(); drawn != "" {
+		return "\n\n" + drawn
+	}
+	return "\nfewer than two commits: nothing to plot"
 }
