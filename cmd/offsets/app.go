@@ -38,10 +38,12 @@ func newApp(e *env) *cli.App {
 			historyCommand(e),
 			sandboxCommand(e),
 			demoCommand(e),
+			completionCommand(e),
 			versionCommand(e),
 		},
 		HideVersion:               false,
 		HideHelpCommand:           true,
+		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // never exit from inside
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return flagError(err, globalFlags(), "offsets") },
@@ -104,6 +106,9 @@ func dashed(name string) string {
 // positional arguments. What follows a "--" of the user's is left alone.
 func arrange(app *cli.App, argv []string) []string {
 	args := argv[1:]
+	if len(args) > 0 && args[len(args)-1] == completeFlag {
+		return argv // half a command line, which the framework completes
+	}
 	before, rest := splitFlags(args, app.Flags, true)
 	if len(rest) == 0 {
 		return argv
