@@ -20,7 +20,7 @@ import (
 func newApp(e *env) *cli.App {
 	app := &cli.App{
 		Name:      "offsets",
-		Usage:     "tells the truth about Kafka consumer offsets, and changes them only with a way back",
+		Usage:     "tells the truth about Kafka consumer offsets, and changes them only with a plan first",
 		UsageText: "offsets COMMAND [flags] [arguments]",
 		Version:   version(),
 		Reader:    e.Stdin,
