@@ -61,8 +61,8 @@ func TestEveryTypeLikeDumpLog(t *testing.T) {
 		if ours.Err != nil {
 			t.Fatalf("record %d: %v", i, ours.Err)
 		}
-		same(t, ours, "key", d.AppendJSON(nil, ours.Key), theirs[i][0])
-		same(t, ours, "value", d.AppendJSON(nil, ours.Value), theirs[i][1])
+		same(t, string(ours.Kind), "key", d.AppendJSON(nil, ours.Key), theirs[i][0])
+		same(t, string(ours.Kind), "value", d.AppendJSON(nil, ours.Value), theirs[i][1])
 	}
 }
 
@@ -80,13 +80,17 @@ func dumpLog(t *testing.T, cluster *kafkatest.Cluster, file string) (out [][2]js
 	for line := range strings.Lines(string(text)) {
 		m := dumped.FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
-			if strings.HasPrefix(line, "| offset") {
+			if strings.HasPrefix(line, "| offset") && !strings.Contains(line, "endTxnMarker") {
 				t.Fatalf("kafka-dump-log: %s", line)
 			}
 			continue
 		}
 		var pair [2]json.RawMessage
 		for i, text := range m[2:] {
+			if text == "<DELETE>" {
+				pair[i] = json.RawMessage("null")
+				continue
+			}
 			var doc struct{ Data json.RawMessage }
 			if err := json.Unmarshal([]byte(text), &doc); err != nil {
 				t.Fatalf("%s: %v", text, err)
@@ -100,7 +104,7 @@ func dumpLog(t *testing.T, cluster *kafkatest.Cluster, file string) (out [][2]js
 
 // same compares as values: Kafka has another order of fields, and 4.3 does not
 // show tagged fields that it does not know.
-func same(t *testing.T, r commitlog.Record, what string, ours, theirs []byte) {
+func same(t *testing.T, where, what string, ours, theirs []byte) {
 	t.Helper()
 	var a, b any
 	if err := json.Unmarshal(ours, &a); err != nil {
@@ -110,7 +114,7 @@ func same(t *testing.T, r commitlog.Record, what string, ours, theirs []byte) {
 		t.Fatalf("%s: %v", theirs, err)
 	}
 	if !reflect.DeepEqual(withoutUnknown(a), b) {
-		t.Errorf("%s, %s:\nours   %s\nKafka's %s", r.Kind, what, bytes.TrimSpace(ours), theirs)
+		t.Errorf("%s, %s:\nours   %s\nKafka's %s", where, what, bytes.TrimSpace(ours), theirs)
 	}
 }
 

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -64,4 +69,47 @@ func TestStateEqualsOffsetFetch(t *testing.T) {
 			t.Logf("%d commits of %d groups compared", len(fetched), len(names))
 		})
 	}
+}
+
+// TestCommitLogLikeDumpLog compares the commit log that the scripts left on the
+// real 4.3.1 broker (classic and KIP-848 groups, transactions, deletions) with
+// what kafka-dump-log prints of the same files, record by record.
+func TestCommitLogLikeDumpLog(t *testing.T) {
+	cluster := brokers()[1].get(t)
+	var ours []inspect.LogRecord
+	var files []string
+	kinds := map[string]int{}
+	for row, err := range inspect.ReadLogFiles(context.Background(), []string{cluster.DataDir()}, inspect.LogFilter{}) {
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Skip("no script has committed anything")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(cluster.DataDir(), fmt.Sprintf("__consumer_offsets-%d", *row.Partition), "00000000000000000000.log")
+		if len(files) == 0 || files[len(files)-1] != file {
+			files = append(files, file)
+		}
+		if row.Error != nil {
+			t.Errorf("%s at offset %d of partition %d: %s", row.Kind, row.Offset, *row.Partition, *row.Error)
+		}
+		if row.Kind != "control" {
+			ours = append(ours, row)
+			kinds[row.Kind]++
+		}
+	}
+	theirs := dumpLog(t, cluster, strings.Join(files, ","))
+	if len(theirs) != len(ours) {
+		t.Fatalf("%d records, kafka-dump-log shows %d", len(ours), len(theirs))
+	}
+	for i, row := range ours {
+		for j, v := range []any{row.Key, row.Value} {
+			b, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, fmt.Sprintf("%s at offset %d of partition %d", row.Kind, row.Offset, *row.Partition), []string{"key", "value"}[j], b, theirs[i][j])
+		}
+	}
+	t.Logf("compared: %v", kinds)
 }

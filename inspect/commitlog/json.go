@@ -79,15 +79,34 @@ func (c *layoutCache) appendStruct(b []byte, v reflect.Value) []byte {
 			b = c.appendField(b, f, field)
 		}
 	}
-	if l.tags >= 0 {
-		if tags := v.Field(l.tags).Interface().([]Tag); len(tags) > 0 {
-			if sep {
-				b = append(b, ',')
-			}
-			b = appendTags(b, tags)
+	if l.tags < 0 {
+		return append(b, '}')
+	}
+	var unknown []Tag
+	for _, t := range v.Field(l.tags).Interface().([]Tag) {
+		if f := l.byTag(t.Tag); f != nil { // a known field that was written as null
+			name(f)
+			b = append(b, "null"...)
+			continue
 		}
+		unknown = append(unknown, t)
+	}
+	if len(unknown) > 0 {
+		if sep {
+			b = append(b, ',')
+		}
+		b = appendTags(b, unknown)
 	}
 	return append(b, '}')
+}
+
+func (l *layout) byTag(tag uint32) *layoutField {
+	for i := range l.tagged {
+		if l.tagged[i].tag == tag {
+			return &l.tagged[i]
+		}
+	}
+	return nil
 }
 
 func (c *layoutCache) appendField(b []byte, f *layoutField, v reflect.Value) []byte {

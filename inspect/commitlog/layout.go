@@ -89,8 +89,11 @@ func (c *layoutCache) readStruct(r *reader, v reflect.Value) {
 	unknown := r.tags(func(tag uint32, data *reader) bool {
 		for i := range l.tagged {
 			if f := &l.tagged[i]; f.tag == tag {
-				c.readField(data, v.Field(f.index))
-				return true
+				field := v.Field(f.index)
+				c.readField(data, field)
+				// A null that was written although it is the default is kept with
+				// the unknown tags, so that it is not lost: see appendStruct.
+				return field.Kind() != reflect.Pointer || !field.IsNil() || data.done() != nil
 			}
 		}
 		return false
@@ -130,8 +133,10 @@ func (c *layoutCache) readField(r *reader, v reflect.Value) {
 }
 
 func (c *layoutCache) readNested(r *reader, v reflect.Value) {
-	if v.Kind() == reflect.Pointer { // a nullable struct: -1, or 1 and the fields
-		if r.int8() < 0 {
+	if v.Kind() == reflect.Pointer {
+		// A nullable struct: 1 and its fields. Null is -1, but 0 inside of a
+		// tagged field: brokers write a null ClassicMemberMetadata like that.
+		if r.int8() <= 0 {
 			return
 		}
 		v.Set(reflect.New(v.Type().Elem()))

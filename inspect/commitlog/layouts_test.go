@@ -2,6 +2,7 @@ package commitlog_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"reflect"
 	"testing"
@@ -86,6 +87,25 @@ func TestOldLayouts(t *testing.T) {
 		if r := d.Decode(k, v); r.Err != nil || !reflect.DeepEqual(r.Value, tt.value) {
 			t.Errorf("type %d: got %T %+v (%v), want %T", tt.typ, r.Value, r.Value, r.Err, tt.value)
 		}
+	}
+}
+
+// Bytes that a 4.3.1 broker wrote of a KIP-848 member: it writes the tagged
+// classicMemberMetadata although it is null, as a single 0.
+func TestNullInATaggedField(t *testing.T) {
+	value, err := base64.StdEncoding.DecodeString("AAAAAAhvZmZzZXRzCy8xMjcuMC4wLjECAnQBAADqYAh1bmlmb3JtAQABAA==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := commitlog.NewDecoder()
+	key, _ := d.Encode(5, commitlog.MemberKey{GroupID: "k", MemberID: "m"}, nil)
+	r := d.Decode(key, value)
+	want := `{"instanceId":null,"rackId":null,"clientId":"offsets","clientHost":"/127.0.0.1","subscribedTopicNames":["t"],"subscribedTopicRegex":"","rebalanceTimeoutMs":60000,"serverAssignor":"uniform","classicMemberMetadata":null}`
+	if got := string(d.AppendJSON(nil, r.Value)); r.Err != nil || got != want {
+		t.Errorf("got %s (%v), want %s", got, r.Err, want)
+	}
+	if _, again := d.Encode(5, r.Key, r.Value); !bytes.Equal(again, value) {
+		t.Errorf("written again: %x, was %x", again, value)
 	}
 }
 
