@@ -72,9 +72,17 @@ type History struct {
 	members map[string]bool // of a KIP-848 group
 	// count of members of a classic group; nil while the log has not said.
 	count *int
-	next  int64
+	logs  map[int32]*logPosition // by log partition; -1 where files do not tell
 	first time.Time
 	prev  time.Time
+}
+
+// logPosition is how far one log partition was followed, and since when it has
+// no gap.
+type logPosition struct {
+	next     int64 // expected offset; -1: any
+	complete *string
+	own      bool // the group's records are in it
 }
 
 type pendingEvent struct {
@@ -84,7 +92,7 @@ type pendingEvent struct {
 
 // NewHistory returns the history of a group, without events.
 func NewHistory(group string) *History {
-	return &History{group: group, last: map[TopicPartition]*commitlog.OffsetCommitValue{}, pending: map[int64][]pendingEvent{}, members: map[string]bool{}, next: -1}
+	return &History{group: group, last: map[TopicPartition]*commitlog.OffsetCommitValue{}, pending: map[int64][]pendingEvent{}, members: map[string]bool{}, logs: map[int32]*logPosition{}}
 }
 
 // Events turns rows of the log, in order, into the group's events. Errors are
@@ -120,14 +128,21 @@ func HistoryOfFiles(ctx context.Context, paths []string, h *History) iter.Seq2[E
 }
 
 func (h *History) row(row *LogRecord) []Event {
+	log := h.log(row)
 	if row.Timestamp == nil {
-		h.next = -1
+		log.next = -1
 		return nil
 	}
-	if row.Offset != h.next {
-		h.CompleteSince = row.Timestamp
+	if row.Offset != log.next {
+		log.complete = row.Timestamp
 	}
-	h.next = row.Offset + 1
+	log.next = row.Offset + 1
+	if group, known := row.Record.Group(); known && group == h.group {
+		log.own = true
+	}
+	if log.own {
+		h.CompleteSince = log.complete
+	}
 	event := func(kind string) Event {
 		return Event{Time: *row.Timestamp, Event: kind, Signs: []string{}, LogPartition: row.Partition, LogOffset: row.Offset}
 	}
@@ -142,6 +157,17 @@ func (h *History) row(row *LogRecord) []Event {
 		return h.commit(row, TopicPartition{key.Topic, key.Partition}, event)
 	}
 	return h.groupRecord(row, event)
+}
+
+func (h *History) log(row *LogRecord) *logPosition {
+	id := int32(-1)
+	if row.Partition != nil {
+		id = *row.Partition
+	}
+	if h.logs[id] == nil {
+		h.logs[id] = &logPosition{next: -1}
+	}
+	return h.logs[id]
 }
 
 func (h *History) commit(row *LogRecord, tp TopicPartition, event func(string) Event) []Event {

@@ -48,6 +48,8 @@ func (c *Cluster) follow(ctx context.Context, topics kadm.TopicDetails, position
 					return err
 				}
 				p.sink.batch(b, from, *e.end, ended[tp].State)
+				// After a failure reading goes on behind what was taken.
+				positions[tp] = min(b.NextOffset(), *e.end)
 				return p.pass(false)
 			}, p.sink.damaged)
 			if err == nil {
@@ -59,7 +61,9 @@ func (c *Cluster) follow(ctx context.Context, topics kadm.TopicDetails, position
 			if !goOn {
 				return
 			}
-			positions[tp] = *e.end
+			if err == nil {
+				positions[tp] = *e.end
+			}
 		}
 	}
 }
