@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -275,7 +276,7 @@ func (p *partitionReader) readCommitted(ctx context.Context, from, stable int64)
 		func(list []kmsg.FetchResponseTopicPartitionAbortedTransaction) {
 			aborted = append(aborted, list...)
 			slices.SortFunc(aborted, func(a, b kmsg.FetchResponseTopicPartitionAbortedTransaction) int {
-				return int(a.FirstOffset - b.FirstOffset)
+				return cmp.Compare(a.FirstOffset, b.FirstOffset)
 			})
 		},
 		func(b *segment.Batch) states {

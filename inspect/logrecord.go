@@ -1,8 +1,6 @@
 package inspect
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -98,26 +96,6 @@ type rowMaker struct {
 	filter LogFilter
 }
 
-// rows appends the rows of a batch, of the given offsets, that the filter
-// takes.
-func (m *rowMaker) rows(rows []LogRecord, b *segment.Batch, from, end int64, partition *int32, state states) []LogRecord {
-	err := b.Records(func(r segment.Record) error {
-		if r.Offset < from || r.Offset >= end {
-			return nil
-		}
-		if row, at := m.row(b, r, partition, state); m.filter.takes(&row, at) {
-			rows = append(rows, row)
-		}
-		return nil
-	})
-	if err != nil {
-		if row := damagedRow(batchDamage(b, err), partition); m.filter.takes(&row, time.Time{}) {
-			rows = append(rows, row)
-		}
-	}
-	return rows
-}
-
 // row makes the row of one record.
 func (m *rowMaker) row(b *segment.Batch, r segment.Record, partition *int32, state states) (LogRecord, time.Time) {
 	at := time.UnixMilli(r.Timestamp).UTC()
@@ -193,15 +171,6 @@ func damagedRow(d *segment.DamageError, partition *int32) LogRecord {
 		Partition: partition, Offset: d.BaseOffset, Kind: string(commitlog.KindDamagedBatch),
 		Position: &d.Position, Size: &d.Size, Error: &text,
 	}
-}
-
-// AppendJSON appends the row as JSON.
-func (r *LogRecord) AppendJSON(b []byte) ([]byte, error) {
-	var plain bytes.Buffer
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(r)
-	return append(b, bytes.TrimSuffix(plain.Bytes(), []byte("\n"))...), err
 }
 
 // asDamage takes a damaged batch out of an error.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -52,7 +53,18 @@ type rowSink struct {
 }
 
 func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
-	s.rows = s.make.rows(s.rows, b, from, end, s.partition, state)
+	err := b.Records(func(r segment.Record) error {
+		if r.Offset < from || r.Offset >= end {
+			return nil
+		}
+		if row, at := s.make.row(b, r, s.partition, state); s.make.filter.takes(&row, at) {
+			s.rows = append(s.rows, row)
+		}
+		return nil
+	})
+	if err != nil {
+		s.damaged(batchDamage(b, err))
+	}
 }
 
 func (s *rowSink) damaged(d *segment.DamageError) {
@@ -133,12 +145,13 @@ func (s *lineSink) drain() {
 }
 
 func (s *lineSink) append(row *LogRecord) {
-	line, err := row.AppendJSON(s.buf)
-	if err != nil { // never for these types; but never lose a row
-		text, _ := json.Marshal(err.Error())
-		line = append(append(append(s.buf, `{"error":`...), text...), '}')
+	out := bytes.NewBuffer(s.buf)
+	enc := json.NewEncoder(out) // ends each value with a line break
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(row); err != nil { // never for these types; but never lose a row
+		_ = enc.Encode(map[string]string{"error": err.Error()})
 	}
-	s.buf = append(line, '\n')
+	s.buf = out.Bytes()
 	s.count++
 }
 

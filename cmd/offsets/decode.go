@@ -68,10 +68,8 @@ func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
 		return o, err
 	}
 	o.paths = c.Args().Slice()
-	for _, path := range o.paths {
-		if _, err := os.Stat(path); err != nil {
-			return o, usagef("%s", err)
-		}
+	if err := checkPaths(o.paths); err != nil {
+		return o, err
 	}
 	if groups := c.StringSlice("group"); len(groups) > 0 {
 		o.filter.Groups = anyGlob(groups)
@@ -147,17 +145,11 @@ func timeOf(c *cli.Context, flag string) (time.Time, error) {
 }
 
 func decode(ctx context.Context, e *env, o decodeOptions) error {
-	var cluster *inspect.Cluster // nil: files
-	if len(o.paths) == 0 {
-		cl, err := o.connect(ctx)
-		if err != nil {
-			return contextError(ctx, err)
-		}
-		defer cl.Close()
-		watched, cancel := connect.Watch(ctx, cl, o.timeout)
-		defer cancel()
-		ctx, cluster = watched, inspect.New(cl)
+	ctx, cluster, done, err := o.openLog(ctx, o.paths)
+	if err != nil {
+		return contextError(ctx, err)
 	}
+	defer done()
 	switch {
 	case o.state:
 		return contextError(ctx, e.writeState(ctx, cluster, o))
@@ -165,6 +157,30 @@ func decode(ctx context.Context, e *env, o decodeOptions) error {
 		return contextError(ctx, e.writeLogLines(ctx, cluster, o))
 	}
 	return contextError(ctx, e.writeLog(ctx, cluster, o))
+}
+
+// checkPaths looks whether files are there, before anything is done.
+func checkPaths(paths []string) error {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return usagef("%s", err)
+		}
+	}
+	return nil
+}
+
+// openLog connects to the cluster whose log is to be read, for as long as it
+// answers; with paths there is none, and the cluster is nil.
+func (o common) openLog(ctx context.Context, paths []string) (context.Context, *inspect.Cluster, func(), error) {
+	if len(paths) > 0 {
+		return ctx, nil, func() {}, nil
+	}
+	cl, err := o.connect(ctx)
+	if err != nil {
+		return ctx, nil, nil, err
+	}
+	watched, cancel := connect.Watch(ctx, cl, o.timeout)
+	return watched, inspect.New(cl), func() { cancel(); cl.Close() }, nil
 }
 
 // writeLogLines writes JSON lines as the library makes them: there may be

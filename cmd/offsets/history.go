@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
-	"offsets/internal/connect"
 	"offsets/internal/render"
 )
 
@@ -74,10 +72,8 @@ func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
 	if o.follow && (o.summary || len(o.paths) > 0) {
 		return o, usagef("--follow is for the events of the live log")
 	}
-	for _, path := range o.paths {
-		if _, err := os.Stat(path); err != nil {
-			return o, usagef("%s", err)
-		}
+	if err := checkPaths(o.paths); err != nil {
+		return o, err
 	}
 	if o.group == "" && len(o.paths) > 0 {
 		return o, usagef("no group named")
@@ -86,17 +82,11 @@ func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
 }
 
 func history(ctx context.Context, e *env, o historyOptions) error {
-	var cluster *inspect.Cluster // nil: files
-	if len(o.paths) == 0 {
-		cl, err := o.connect(ctx)
-		if err != nil {
-			return contextError(ctx, err)
-		}
-		defer cl.Close()
-		watched, cancel := connect.Watch(ctx, cl, o.timeout)
-		defer cancel()
-		ctx, cluster = watched, inspect.New(cl)
+	ctx, cluster, done, err := o.openLog(ctx, o.paths)
+	if err != nil {
+		return contextError(ctx, err)
 	}
+	defer done()
 	if o.group == "" {
 		only, err := e.onlyGroup(ctx, cluster)
 		if err != nil {

@@ -1,10 +1,6 @@
 package commitlog
 
-import (
-	"encoding/binary"
-	"strconv"
-	"unicode/utf8"
-)
+import "encoding/binary"
 
 // CommitRef is an offset commit that shares memory with the bytes it was read
 // from: for readers of millions of records. It is valid as long as they are.
@@ -126,9 +122,7 @@ func (c *CommitRef) Kind() Kind {
 
 // AppendKeyJSON appends what [Decoder.AppendJSON] appends for the key.
 func (c *CommitRef) AppendKeyJSON(b []byte) []byte {
-	b = appendText(append(b, `{"group":`...), c.Group)
-	b = appendText(append(b, `,"topic":`...), c.Topic)
-	return append(strconv.AppendInt(append(b, `,"partition":`...), int64(c.Partition), 10), '}')
+	return appendCommitKey(b, c.Group, c.Topic, c.Partition)
 }
 
 // AppendValueJSON appends what [Decoder.AppendJSON] appends for the value; null
@@ -137,27 +131,9 @@ func (c *CommitRef) AppendValueJSON(b []byte) []byte {
 	if c.Tombstone {
 		return append(b, "null"...)
 	}
-	b = strconv.AppendInt(append(b, `{"offset":`...), c.Offset, 10)
-	if c.Version >= 3 {
-		b = strconv.AppendInt(append(b, `,"leaderEpoch":`...), int64(c.LeaderEpoch), 10)
+	v := OffsetCommitValue{
+		Version: c.Version, Offset: c.Offset, LeaderEpoch: c.LeaderEpoch,
+		CommitTimestamp: c.CommitTimestamp, ExpireTimestamp: c.ExpireTimestamp, TopicID: c.TopicID,
 	}
-	b = appendText(append(b, `,"metadata":`...), c.Metadata)
-	b = strconv.AppendInt(append(b, `,"commitTimestamp":`...), c.CommitTimestamp, 10)
-	if c.Version == 1 {
-		b = strconv.AppendInt(append(b, `,"expireTimestamp":`...), c.ExpireTimestamp, 10)
-	}
-	if c.TopicID != (UUID{}) {
-		b = appendUUID(append(b, `,"topicId":`...), c.TopicID)
-	}
-	return append(b, '}')
-}
-
-// appendText is appendString for bytes.
-func appendText(b, s []byte) []byte {
-	for _, c := range s {
-		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return appendPlain(b, string(s))
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
+	return appendCommitValue(b, &v, c.Metadata)
 }

@@ -18,13 +18,11 @@ func (d *Decoder) AppendJSON(b []byte, v any) []byte {
 	case nil:
 		return append(b, "null"...)
 	case OffsetCommitKey:
-		b = appendString(append(b, `{"group":`...), v.Group)
-		b = appendString(append(b, `,"topic":`...), v.Topic)
-		return append(strconv.AppendInt(append(b, `,"partition":`...), int64(v.Partition), 10), '}')
+		return appendCommitKey(b, v.Group, v.Topic, v.Partition)
 	case *OffsetCommitValue:
-		return v.appendJSON(b)
+		return appendCommitValue(b, v, v.Metadata)
 	case GroupMetadataKey:
-		return append(appendString(append(b, `{"group":`...), v.Group), '}')
+		return append(appendText(append(b, `{"group":`...), v.Group), '}')
 	case *GroupMetadataValue:
 		return appendPlain(b, v)
 	}
@@ -35,12 +33,23 @@ func (d *Decoder) AppendJSON(b []byte, v any) []byte {
 	return d.layouts.appendStruct(b, rv)
 }
 
-func (v *OffsetCommitValue) appendJSON(b []byte) []byte {
+// text is a string, or bytes that stand for one.
+type text interface{ string | []byte }
+
+func appendCommitKey[T text](b []byte, group, topic T, partition int32) []byte {
+	b = appendText(append(b, `{"group":`...), group)
+	b = appendText(append(b, `,"topic":`...), topic)
+	return append(strconv.AppendInt(append(b, `,"partition":`...), int64(partition), 10), '}')
+}
+
+// appendCommitValue takes the metadata by itself: who reads millions of
+// records has it as bytes.
+func appendCommitValue[T text](b []byte, v *OffsetCommitValue, metadata T) []byte {
 	b = strconv.AppendInt(append(b, `{"offset":`...), v.Offset, 10)
 	if v.Version >= 3 {
 		b = strconv.AppendInt(append(b, `,"leaderEpoch":`...), int64(v.LeaderEpoch), 10)
 	}
-	b = appendString(append(b, `,"metadata":`...), v.Metadata)
+	b = appendText(append(b, `,"metadata":`...), metadata)
 	b = strconv.AppendInt(append(b, `,"commitTimestamp":`...), v.CommitTimestamp, 10)
 	if v.Version == 1 {
 		b = strconv.AppendInt(append(b, `,"expireTimestamp":`...), v.ExpireTimestamp, 10)
@@ -112,12 +121,12 @@ func (l *layout) byTag(tag uint32) *layoutField {
 func (c *layoutCache) appendField(b []byte, f *layoutField, v reflect.Value) []byte {
 	switch p := v.Interface().(type) {
 	case string:
-		return appendString(b, p)
+		return appendText(b, p)
 	case *string:
 		if p == nil {
 			return append(b, "null"...)
 		}
-		return appendString(b, *p)
+		return appendText(b, *p)
 	case []byte:
 		if f.subscription {
 			if s, err := DecodeSubscription(p); err == nil {
@@ -177,12 +186,12 @@ func appendUUID(b []byte, id UUID) []byte {
 	return append(b, '"')
 }
 
-// appendString appends a JSON string. Almost all names are plain ASCII; the
-// rest is left to the standard library.
-func appendString(b []byte, s string) []byte {
+// appendText appends a JSON string. Almost all names are plain ASCII; the rest
+// is left to the standard library.
+func appendText[T text](b []byte, s T) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return appendPlain(b, s)
+			return appendPlain(b, string(s))
 		}
 	}
 	return append(append(append(b, '"'), s...), '"')

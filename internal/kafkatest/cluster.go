@@ -119,15 +119,6 @@ func (k *Cluster) ConsoleConsumer(ctx context.Context, args ...string) *exec.Cmd
 	return k.Java(ctx, class, append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
 }
 
-// DeleteRecords returns Kafka's own kafka-delete-records.
-func (k *Cluster) DeleteRecords(ctx context.Context, args ...string) *exec.Cmd {
-	class := "org.apache.kafka.tools.DeleteRecordsCommand"
-	if k.Version == V360 {
-		class = "kafka.admin.DeleteRecordsCommand"
-	}
-	return k.Java(ctx, class, append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
-}
-
 // Java returns a command that runs a class of this release.
 func (k *Cluster) Java(ctx context.Context, class string, args ...string) *exec.Cmd {
 	argv := append(k.java("-Xmx256m", class), args...)
