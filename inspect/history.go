@@ -129,12 +129,16 @@ func HistoryOfFiles(ctx context.Context, paths []string, h *History) iter.Seq2[E
 
 func (h *History) row(row *LogRecord) []Event {
 	log := h.log(row)
-	if row.Timestamp == nil {
+	at := row.Timestamp
+	if v, ok := row.Record.Value.(*commitlog.OffsetCommitValue); ok && at == nil {
+		at = nonEmpty(millisText(v.CommitTimestamp)) // message format v0 has no other
+	}
+	if at == nil {
 		log.next = -1
 		return nil
 	}
 	if row.Offset != log.next {
-		log.complete = row.Timestamp
+		log.complete = at
 	}
 	log.next = row.Offset + 1
 	if group, known := row.Record.Group(); known && group == h.group {
@@ -144,7 +148,7 @@ func (h *History) row(row *LogRecord) []Event {
 		h.CompleteSince = log.complete
 	}
 	event := func(kind string) Event {
-		return Event{Time: *row.Timestamp, Event: kind, Signs: []string{}, LogPartition: row.Partition, LogOffset: row.Offset}
+		return Event{Time: *at, Event: kind, Signs: []string{}, LogPartition: row.Partition, LogOffset: row.Offset}
 	}
 	if row.Kind == string(commitlog.KindControl) {
 		return h.marker(row, event)

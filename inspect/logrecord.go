@@ -14,9 +14,11 @@ const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
 // LogRecord is one record of the commit log, or a stretch of it that cannot be
 // read.
 type LogRecord struct {
-	Partition *int32  `json:"partition"` // nil where a file does not tell
-	Offset    int64   `json:"offset"`
-	Timestamp *string `json:"timestamp"` // RFC 3339, UTC, the coordinator's clock
+	Partition *int32 `json:"partition"` // nil where a file does not tell
+	Offset    int64  `json:"offset"`
+	// Timestamp is RFC 3339, UTC, by the coordinator's clock; nil in message
+	// format v0.
+	Timestamp *string `json:"timestamp"`
 	Kind      string  `json:"kind"`
 	Type      *int16  `json:"type"`    // number at the start of the key
 	Version   *int16  `json:"version"` // of the value
@@ -98,9 +100,11 @@ type rowMaker struct {
 
 // row makes the row of one record.
 func (m *rowMaker) row(b *segment.Batch, r segment.Record, partition *int32, state states) (LogRecord, time.Time) {
-	at := time.UnixMilli(r.Timestamp).UTC()
-	text := at.Format(TimeFormat)
-	row := LogRecord{Partition: partition, Offset: r.Offset, Timestamp: &text}
+	row := LogRecord{Partition: partition, Offset: r.Offset}
+	at := time.UnixMilli(writtenAt(r)).UTC()
+	if r.Timestamp != segment.NoTimestamp {
+		row.Timestamp = nonEmpty(at.Format(TimeFormat))
+	}
 	if b.IsTransactional() {
 		row.Transaction = &Transaction{ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch, State: state(b.ProducerID, r.Offset)}
 	}
@@ -110,6 +114,19 @@ func (m *rowMaker) row(b *segment.Batch, r segment.Record, partition *int32, sta
 		m.decode(&row, r)
 	}
 	return row, at
+}
+
+// writtenAt is when a record was written, in ms. Those of message format v0 do
+// not say, but a commit has a time of its own, by the same clock.
+func writtenAt(r segment.Record) int64 {
+	if r.Timestamp != segment.NoTimestamp {
+		return r.Timestamp
+	}
+	var c commitlog.CommitRef
+	if c.DecodeRef(r.Key, r.Value) && !c.Tombstone {
+		return c.CommitTimestamp
+	}
+	return r.Timestamp
 }
 
 func (m *rowMaker) decode(row *LogRecord, r segment.Record) {

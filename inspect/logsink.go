@@ -103,7 +103,7 @@ func (s *lineSink) batch(b *segment.Batch, from, end int64, state states) {
 		if r.Offset < from || r.Offset >= end {
 			return nil
 		}
-		if !s.ref.DecodeRef(r.Key, r.Value) {
+		if r.Timestamp == segment.NoTimestamp || !s.ref.DecodeRef(r.Key, r.Value) {
 			row, _ := s.make.row(b, r, s.partition, nil)
 			s.append(&row)
 			return nil

@@ -112,6 +112,7 @@ func state(chunks iter.Seq[chunk], o StateOptions) *LogState {
 }
 
 func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
+	r.Timestamp = writtenAt(r)
 	if r.Offset != p.next {
 		p.complete, p.any = r.Timestamp, true
 	}

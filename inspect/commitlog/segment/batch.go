@@ -9,23 +9,42 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// headerSize is a v2 batch without records; its length field counts what
-// follows byte 12.
+// Sizes in bytes. A length field counts what follows byte 12; the format's
+// number (magic) is at byte 16 in every format.
 const (
-	headerSize   = 61
+	headerSize   = 61 // of a v2 batch without records
 	lengthOffset = 12
+	magicOffset  = 16
 )
+
+// minSize is the least that a batch of a format takes, or a message of the
+// formats before batches; 0 for a format that does not exist.
+func minSize(magic byte) int64 {
+	switch magic {
+	case 0:
+		return legacyV0Size
+	case 1:
+		return legacyV1Size
+	case 2:
+		return headerSize
+	}
+	return 0
+}
 
 // Errors of a batch; a [*DamageError] wraps them.
 var (
 	ErrCRC       = errors.New("the checksum does not match")
 	ErrTruncated = errors.New("the bytes end inside of the batch")
 	ErrLength    = errors.New("the length makes no sense")
-	ErrMagic     = errors.New("the message format is not v2")
+	ErrMagic     = errors.New("unknown message format")
 	ErrRecords   = errors.New("the records cannot be read")
 )
 
 // Batch is one record batch. It shares memory with what it was read from.
+//
+// In the message formats v0 and v1, which brokers wrote before 0.11 or as long
+// as they were configured to, a batch is one message, or some that were
+// compressed together; its BaseOffset is then that of the last one.
 type Batch struct {
 	Position        int64 // in the file or the fetched bytes
 	Size            int   // in bytes, all of it
@@ -41,6 +60,7 @@ type Batch struct {
 	NumRecords      int32
 
 	records []byte // compressed, if it is
+	legacy  []byte // the whole of it in format v0 or v1; else nil
 }
 
 // IsTransactional says whether the batch was written in a transaction.
@@ -58,8 +78,12 @@ func (b *Batch) NextOffset() int64 { return b.BaseOffset + int64(b.LastOffsetDel
 
 // parse reads a complete batch. crcTable is the Castagnoli polynomial's.
 func parse(src []byte, position int64, crcTable *crc32.Table) (*Batch, error) {
-	if src[16] != 2 {
-		return nil, ErrMagic
+	switch src[magicOffset] {
+	case 0, 1:
+		return parseLegacy(src, position)
+	case 2:
+	default:
+		return nil, fmt.Errorf("%w %d", ErrMagic, src[magicOffset])
 	}
 	if crc32.Checksum(src[21:], crcTable) != binary.BigEndian.Uint32(src[17:]) {
 		return nil, ErrCRC
@@ -84,7 +108,7 @@ func parse(src []byte, position int64, crcTable *crc32.Table) (*Batch, error) {
 // Record is one record. It shares memory with its batch.
 type Record struct {
 	Offset    int64
-	Timestamp int64  // ms
+	Timestamp int64  // ms; NoTimestamp in format v0
 	Key       []byte // nil: null
 	Value     []byte // nil: null
 }
@@ -92,6 +116,9 @@ type Record struct {
 // Records calls f for each record, in order. The error wraps [ErrRecords]
 // where the batch turns out to be damaged behind its checksum, or is f's own.
 func (b *Batch) Records(f func(Record) error) error {
+	if b.legacy != nil {
+		return b.legacyRecords(f)
+	}
 	src := b.records
 	if codec := b.Attributes & 7; codec != 0 {
 		plain, err := kgo.DefaultDecompressor().Decompress(src, kgo.CompressionCodecType(codec))

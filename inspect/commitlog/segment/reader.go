@@ -101,13 +101,15 @@ func (r *Reader) next() (*Batch, error) {
 	switch {
 	case len(head) == 0:
 		return nil, io.EOF
-	case len(head) < headerSize || allZero(head):
+	case len(head) <= magicOffset || allZero(head):
+		return nil, r.tail(ErrTruncated)
+	case int64(len(head)) < minSize(head[magicOffset]):
 		return nil, r.tail(ErrTruncated)
 	}
 	position := r.position
 	base := int64(binary.BigEndian.Uint64(head))
 	size := int64(int32(binary.BigEndian.Uint32(head[8:]))) + lengthOffset
-	if size < headerSize || size > maxBatch || base < 0 {
+	if size < max(minSize(head[magicOffset]), magicOffset+1) || size > maxBatch || base < 0 {
 		return nil, r.resync(base, ErrLength)
 	}
 	body, err := r.fill(int(size))
@@ -117,7 +119,7 @@ func (r *Reader) next() (*Batch, error) {
 	if int64(len(body)) < size {
 		return nil, r.resync(base, ErrTruncated)
 	}
-	if r.markers && plausible(head) && binary.BigEndian.Uint16(head[21:])&0x20 == 0 && r.plausibleAt(int(size)) {
+	if r.markers && plausible(head) && !mayBeMarker(head) && r.plausibleAt(int(size)) {
 		r.skip(int(size))
 		return nil, nil
 	}
@@ -146,11 +148,20 @@ func (r *Reader) plausibleAt(ahead int) bool {
 	return plausible(b[ahead:])
 }
 
-// plausible looks at a header only: format v2, a length and an offset that can
-// be.
+// plausible looks at a header only: a format that there is, a length and an
+// offset that can be.
 func plausible(head []byte) bool {
+	if len(head) <= magicOffset {
+		return false
+	}
+	least := minSize(head[magicOffset])
 	size := int64(int32(binary.BigEndian.Uint32(head[8:]))) + lengthOffset
-	return head[16] == 2 && size >= headerSize && size <= maxBatch && int64(binary.BigEndian.Uint64(head)) >= 0
+	return least > 0 && size >= least && size <= maxBatch && int64(binary.BigEndian.Uint64(head)) >= 0
+}
+
+// mayBeMarker: transactions came with format v2.
+func mayBeMarker(head []byte) bool {
+	return head[magicOffset] == 2 && binary.BigEndian.Uint16(head[21:])&0x20 != 0
 }
 
 // resync steps over bytes until a batch with a right checksum begins.
@@ -162,7 +173,7 @@ func (r *Reader) resync(base int64, why error) error {
 		if err != nil {
 			return err
 		}
-		if len(head) < headerSize {
+		if len(head) < legacyV0Size {
 			r.skip(len(head))
 			break
 		}

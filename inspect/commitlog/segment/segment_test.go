@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -289,4 +290,78 @@ func BenchmarkWalk(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/record")
+}
+
+// legacy writes a message of format v0 or v1, field by field.
+func legacy(magic byte, codec byte, offset, timestamp int64, key, value []byte) []byte {
+	body := []byte{magic, codec}
+	if magic == 1 {
+		body = binary.BigEndian.AppendUint64(body, uint64(timestamp))
+	}
+	for _, field := range [][]byte{key, value} {
+		if field == nil {
+			body = binary.BigEndian.AppendUint32(body, 0xffffffff)
+			continue
+		}
+		body = binary.BigEndian.AppendUint32(body, uint32(len(field)))
+		body = append(body, field...)
+	}
+	out := binary.BigEndian.AppendUint64(nil, uint64(offset))
+	out = binary.BigEndian.AppendUint32(out, uint32(4+len(body)))
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(body))
+	return append(out, body...)
+}
+
+// Message formats v0 and v1, plain and compressed, in one file with v2: each
+// record with its offset and time, tombstones, damage in between, a short tail.
+func TestMessageFormatsBeforeBatches(t *testing.T) {
+	inner0 := append(legacy(0, 0, 5, 0, []byte("c"), []byte("3")), legacy(0, 0, 6, 0, []byte("d"), nil)...)
+	// In format v1 the inner offsets count from 0, and the outer one is the last's.
+	inner1 := append(legacy(1, 0, 0, 1500, []byte("e"), []byte("5")), legacy(1, 0, 2, 1600, []byte("f"), []byte("6"))...)
+	damaged := legacy(1, 0, 10, 1700, []byte("x"), []byte("y"))
+	damaged[len(damaged)-1]++
+	file := bytes.Join([][]byte{
+		legacy(0, 0, 1, 0, []byte("a"), []byte("1")),
+		legacy(1, 0, 3, 1400, []byte("b"), nil),
+		legacy(0, 1, 6, 0, nil, compress(t, 1, inner0)),
+		legacy(1, 1, 9, 1600, nil, compress(t, 1, inner1)),
+		damaged,
+		batch{base: 11, pid: -1, records: records(2)}.bytes(t),
+		legacy(0, 0, 13, 0, nil, nil),
+	}, nil)
+	var got []string
+	r := segment.NewReader(bytes.NewReader(file))
+	for {
+		b, err := r.Next()
+		var damage *segment.DamageError
+		if errors.As(err, &damage) {
+			got = append(got, fmt.Sprintf("damage %d bytes", damage.Size))
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Records(func(rec segment.Record) error {
+			value := "null"
+			if rec.Value != nil {
+				value = string(rec.Value[:1])
+			}
+			got = append(got, fmt.Sprintf("%d@%d %s=%s", rec.Offset, rec.Timestamp, rec.Key, value))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"1@-1 a=1", "3@1400 b=null", "5@-1 c=3", "6@-1 d=null", "7@1500 e=5", "9@1600 f=6", fmt.Sprintf("damage %d bytes", len(damaged)), "11@1000 key 0=v", "12@1001 key 1=v", "13@-1 =null"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	r = segment.NewReader(bytes.NewReader(file))
+	r.OnlyMarkers()
+	if b, err := r.Next(); err == nil {
+		t.Errorf("a marker in formats that have none: %+v", b)
+	}
 }
