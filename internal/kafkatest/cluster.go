@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +26,9 @@ type Config struct {
 	// OffsetsPartitions is the partition count of __consumer_offsets. Give
 	// each broker another one: code that assumes 50 then fails on one of them.
 	OffsetsPartitions int
+	// Properties are broker properties beyond the usual ones, or instead of
+	// them.
+	Properties map[string]string
 }
 
 // Cluster is one running broker.
@@ -68,6 +72,7 @@ func Start(ctx context.Context, c Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(props, c.Properties)
 	file := filepath.Join(dir, "server.properties")
 	if err := writeProperties(file, props); err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (k *Cluster) DataDir() string { return filepath.Join(k.dir, "data") }
 // DumpLog returns Kafka's own kafka-dump-log.
 func (k *Cluster) DumpLog(ctx context.Context, args ...string) *exec.Cmd {
 	class := "org.apache.kafka.tools.DumpLogSegments"
-	if k.Version == V360 {
+	if k.Version != V431 {
 		class = "kafka.tools.DumpLogSegments"
 	}
 	return k.Java(ctx, class, args...)
@@ -104,7 +109,7 @@ func (k *Cluster) Stop() {
 // against this broker.
 func (k *Cluster) ConsumerGroups(ctx context.Context, args ...string) *exec.Cmd {
 	class := "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-	if k.Version == V360 {
+	if k.Version == V360 || k.Version == V372 {
 		class = "kafka.admin.ConsumerGroupCommand"
 	}
 	return k.Java(ctx, class, append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
@@ -113,13 +118,14 @@ func (k *Cluster) ConsumerGroups(ctx context.Context, args ...string) *exec.Cmd 
 // ConsoleConsumer returns Kafka's own kafka-console-consumer.
 func (k *Cluster) ConsoleConsumer(ctx context.Context, args ...string) *exec.Cmd {
 	class := "org.apache.kafka.tools.consumer.ConsoleConsumer"
-	if k.Version == V360 {
+	if k.Version == V360 || k.Version == V372 {
 		class = "kafka.tools.ConsoleConsumer"
 	}
 	return k.Java(ctx, class, append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
 }
 
-// Java returns a command that runs a class of this release.
+// Java returns a command that runs a class of this release; or a program in a
+// .java file, with this release's classes.
 func (k *Cluster) Java(ctx context.Context, class string, args ...string) *exec.Cmd {
 	argv := append(k.java("-Xmx256m", class), args...)
 	return exec.CommandContext(ctx, argv[0], argv[1:]...)

@@ -18,8 +18,15 @@ const (
 	V431 Version = "4.3.1"
 )
 
-// usesZooKeeper: from 4.0 on Kafka has no ZooKeeper mode.
-func (v Version) usesZooKeeper() bool { return strings.HasPrefix(string(v), "3.") }
+// Releases that wrote commit log records in layouts of their own.
+const (
+	V372 Version = "3.7.2" // early access to KIP-848
+	V391 Version = "3.9.1" // early access to share groups
+	V400 Version = "4.0.0"
+)
+
+// usesZooKeeper: the others have KRaft, and from 4.0 on nothing else.
+func (v Version) usesZooKeeper() bool { return v == V360 }
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -30,17 +37,26 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>VERSION</version></dependency>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>VERSION</version></dependency>
+    STREAMS
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
 `
+
+// streams is for the members of streams groups, without its native store.
+const streams = `<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-streams</artifactId><version>VERSION</version>
+      <exclusions><exclusion><groupId>org.rocksdb</groupId><artifactId>rocksdbjni</artifactId></exclusion></exclusions></dependency>`
 
 const copyDependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 
 // jars returns the folder with the release's jars, fetched with Maven if the
 // mode allows it.
 func jars(ctx context.Context, mode Mode, v Version) (string, error) {
-	text := strings.ReplaceAll(pom, "VERSION", string(v))
+	more := ""
+	if v == V431 {
+		more = streams
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(pom, "STREAMS", more), "VERSION", string(v))
 	return cached(ctx, mode, "kafka-"+string(v), text, func(ctx context.Context, dir string) error {
 		work, err := os.MkdirTemp("", "kafkatest-pom-")
 		if err != nil {
