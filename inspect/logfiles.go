@@ -34,7 +34,7 @@ type logPart struct {
 // it reads every __consumer_offsets-N in it. Damage is rows; an error about one
 // file is followed by the rows of the next.
 //
-// Files are read twice, with bounded memory: once for the markers that tell how
+// Files are read twice, with bounded memory: first for the markers that tell how
 // transactions ended.
 func ReadLogFiles(ctx context.Context, paths []string, f LogFilter) iter.Seq2[LogRecord, error] {
 	return rowsOf(readFiles(ctx, paths, f, rowSinks(f)))
@@ -70,6 +70,9 @@ func readFiles(ctx context.Context, paths []string, f LogFilter, sinks sinkMaker
 func (part logPart) read(s sink, send func(chunk) bool) {
 	var tx segment.Transactions
 	for _, file := range part.files {
+		if !s.looksAhead() {
+			break
+		}
 		// Errors come again when the file is read for its rows.
 		_ = eachBatch(file, true, tx.Add, func(*segment.DamageError) error { return nil })
 	}

@@ -16,6 +16,8 @@ type sink interface {
 	// batch takes a batch's records from offset from on, and below end.
 	batch(b *segment.Batch, from, end int64, state states)
 	damaged(d *segment.DamageError)
+	// looksAhead: states must be known when a batch comes, before its marker.
+	looksAhead() bool
 	// take returns what has come together, if it is enough to be passed on; all
 	// of it if it is the last time.
 	take(last bool) (chunk, bool)
@@ -66,6 +68,8 @@ func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
 		s.damaged(batchDamage(b, err))
 	}
 }
+
+func (s *rowSink) looksAhead() bool { return true }
 
 func (s *rowSink) damaged(d *segment.DamageError) {
 	if row := damagedRow(d, s.partition); s.make.filter.takes(&row, time.Time{}) {
@@ -160,7 +164,10 @@ func (s *lineSink) take(last bool) (chunk, bool) {
 		return chunk{}, false
 	}
 	ch := chunk{lines: s.buf, count: s.count}
-	s.buf, s.count = make([]byte, 0, cap(s.buf)), 0
+	s.buf, s.count = nil, 0
+	if !last {
+		s.buf = make([]byte, 0, cap(ch.lines)) // of the size that it grew to
+	}
 	return ch, true
 }
 
@@ -184,7 +191,7 @@ func (s *stamp) append(b []byte, ms int64) []byte {
 	return append(b, byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10), 'Z')
 }
 
-// stateSink replays.
+// stateSink replays; markers come in their place.
 type stateSink struct{ p *partitionState }
 
 func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
@@ -198,6 +205,8 @@ func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
 		s.p.next = -1
 	}
 }
+
+func (s *stateSink) looksAhead() bool { return false }
 
 func (s *stateSink) damaged(*segment.DamageError) { s.p.next = -1 } // a gap
 

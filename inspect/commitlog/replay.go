@@ -48,16 +48,31 @@ type Replay struct {
 	frozen    bool
 }
 
-// cell is one commit in bytes.
+// cell is one commit in bytes. Those without metadata, which are almost all,
+// lie in the cell itself: a pointer that changes with every record would keep
+// the garbage collector busy.
 type cell struct {
-	value     []byte
 	logOffset int64
 	at        int64
+	size      int // of the value where it is small
+	small     [48]byte
+	large     []byte // the value where it is not
 }
 
 func (c *cell) set(value []byte, logOffset, at int64) {
-	c.value = append(c.value[:0], value...)
 	c.logOffset, c.at = logOffset, at
+	if c.size = copy(c.small[:], value); c.size < len(value) {
+		c.large = append(c.large[:0], value...)
+	} else if c.large != nil {
+		c.large = nil
+	}
+}
+
+func (c *cell) value() []byte {
+	if c.large != nil {
+		return c.large
+	}
+	return c.small[:c.size]
 }
 
 // NewReplay returns the state before the first record.
@@ -161,11 +176,12 @@ func (r *Replay) Commits() map[CommitKey]Commit {
 }
 
 func decodeCell(c *cell) *OffsetCommitValue {
-	if len(c.value) < 2 {
+	value := c.value()
+	if len(value) < 2 {
 		return nil
 	}
-	vr := &reader{src: c.value[2:]}
-	v, err := decodeOffsetCommitValue(int16(binary.BigEndian.Uint16(c.value)), vr)
+	vr := &reader{src: value[2:]}
+	v, err := decodeOffsetCommitValue(int16(binary.BigEndian.Uint16(value)), vr)
 	if err != nil || vr.done() != nil {
 		return nil
 	}

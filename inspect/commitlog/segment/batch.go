@@ -157,6 +157,12 @@ type varReader struct {
 }
 
 func (r *varReader) varint() int64 {
+	// Nearly all of them take one byte.
+	if len(r.src) > 0 && r.src[0] < 0x80 {
+		u := r.src[0]
+		r.src = r.src[1:]
+		return int64(u>>1) ^ -int64(u&1)
+	}
 	v, n := binary.Varint(r.src)
 	if n <= 0 {
 		r.bad = true
