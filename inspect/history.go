@@ -117,9 +117,29 @@ func (h *History) Events(rows iter.Seq2[LogRecord, error]) iter.Seq2[Event, erro
 }
 
 // History reads a group's history from the live log: from the group's own
-// partition, whole. With follow it goes on at the end.
-func (c *Cluster) History(ctx context.Context, h *History, follow bool) iter.Seq2[Event, error] {
-	return h.Events(c.ReadLog(ctx, LogFilter{OnlyGroups: []string{h.group}, Follow: follow}))
+// partition, whole, or from all if it is not there. With follow it goes on at
+// the end.
+func (c *Cluster) History(ctx context.Context, h *History, follow bool, misplaced func(Misplaced)) iter.Seq2[Event, error] {
+	own := LogFilter{OnlyGroups: []string{h.group}, Follow: follow, Misplaced: func(m Misplaced) {
+		if m.Group == h.group {
+			misplaced(m)
+		}
+	}}
+	return func(yield func(Event, error) bool) {
+		events := 0
+		for e, err := range h.Events(c.ReadLog(ctx, own)) {
+			events++
+			if !yield(e, err) {
+				return
+			}
+		}
+		if events > 0 || follow || ctx.Err() != nil {
+			return
+		}
+		all := own
+		all.OnlyGroups = nil
+		h.Events(c.ReadLog(ctx, all))(yield)
+	}
 }
 
 // HistoryOfFiles reads a group's history from segment files.

@@ -55,7 +55,7 @@ func readFiles(ctx context.Context, paths []string, f LogFilter, sinks sinkMaker
 		var reads []func(context.Context, func(chunk) bool)
 		for _, part := range parts {
 			if f.Partitions == nil || part.partition != nil && slices.Contains(f.Partitions, *part.partition) {
-				reads = append(reads, func(_ context.Context, send func(chunk) bool) { part.read(sinks(part.partition), send) })
+				reads = append(reads, func(_ context.Context, send func(chunk) bool) { part.read(sinks(part.partition, nil), send) })
 			}
 		}
 		for ch := range inOrder(ctx, reads) {

@@ -18,7 +18,7 @@ const followInterval = 300 * time.Millisecond
 // follow goes on where readLog ended, until the context is done: it looks where
 // the log ends, and reads what has come. The state of a transaction is what was
 // known when its record is yielded.
-func (c *Cluster) follow(ctx context.Context, topics kadm.TopicDetails, positions map[TopicPartition]int64, sinks sinkMaker, yield func(chunk) bool) {
+func (c *Cluster) follow(ctx context.Context, topics kadm.TopicDetails, positions map[TopicPartition]int64, sinks func(partition *int32) sink, yield func(chunk) bool) {
 	wanted := make([]TopicPartition, 0, len(positions))
 	readers := map[TopicPartition]*partitionReader{}
 	ended := map[TopicPartition]*segment.Transactions{}

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,17 +28,20 @@ const parallelPartitions = 4
 const fetchBytes = 4 << 20
 
 // sinkMaker makes the sink of one partition; nil is a partition without number.
-type sinkMaker func(partition *int32) sink
+// The placement is nil where nobody wants to know, or files do not tell.
+type sinkMaker func(partition *int32, place *placement) sink
 
 func rowSinks(f LogFilter) sinkMaker {
-	m := rowMaker{commitlog.NewDecoder(), f}
-	return func(partition *int32) sink { return &rowSink{make: m, partition: partition} }
+	m := rowMaker{dec: commitlog.NewDecoder(), filter: f}
+	return func(partition *int32, place *placement) sink {
+		return &rowSink{make: m, partition: partition, place: place}
+	}
 }
 
 func lineSinks(f LogFilter) sinkMaker {
-	m := rowMaker{commitlog.NewDecoder(), f}
-	return func(partition *int32) sink {
-		return &lineSink{rowSink: rowSink{make: m, partition: partition}, fast: f.takesAll()}
+	m := rowMaker{dec: commitlog.NewDecoder(), filter: f}
+	return func(partition *int32, place *placement) sink {
+		return &lineSink{rowSink: rowSink{make: m, partition: partition, place: place}, fast: f.takesAll()}
 	}
 }
 
@@ -144,50 +148,100 @@ func (c *Cluster) readLog(ctx context.Context, f LogFilter, sinks sinkMaker) ite
 			yield(chunk{err: fmt.Errorf("reading the metadata of %s: %w", commitlog.Topic, err)})
 			return
 		}
-		wanted := f.partitions(topics[commitlog.Topic])
-		found := c.logEnds(ctx, topics, wanted)
-		since, err := c.offsetsSince(ctx, f, wanted)
-		if err != nil {
-			yield(chunk{err: err})
+		topic := topics[commitlog.Topic]
+		wanted, rest := f.partitions(topic)
+		if len(rest) > 0 && c.livesElsewhere(ctx, f.OnlyGroups, topic) {
+			wanted, rest = append(wanted, rest...), nil
+		}
+		r := logReader{
+			c: c, filter: f, topics: topics, sinks: sinks, yield: yield,
+			place: newPlacement(int32(len(topic.Partitions)), f.Misplaced), positions: map[TopicPartition]int64{},
+		}
+		if !r.read(ctx, wanted) {
 			return
 		}
-		var reads []func(context.Context, func(chunk) bool)
-		for _, tp := range wanted {
-			reads = append(reads, func(ctx context.Context, send func(chunk) bool) {
-				p := partitionReader{c: c, topic: topics[commitlog.Topic], partition: tp.Partition, sink: sinks(&tp.Partition), send: send}
-				p.run(ctx, found[tp], since[tp])
-			})
-		}
-		for ch := range inOrder(ctx, reads) {
-			if !yield(ch) {
-				return
-			}
-		}
-		if !f.Follow {
+		// A name that is found nowhere may have its records elsewhere: only who
+		// has looked everywhere knows that there are none.
+		if len(rest) > 0 && r.rows == 0 && f.Groups != nil && f.takesAllOfGroups() && !r.read(ctx, rest) {
 			return
 		}
-		positions := map[TopicPartition]int64{}
-		for _, tp := range wanted {
-			if e := found[tp]; e.end != nil {
-				positions[tp] = *e.end
-			}
+		if f.Follow {
+			c.follow(ctx, topics, r.positions, func(partition *int32) sink { return sinks(partition, r.place) }, yield)
 		}
-		c.follow(ctx, topics, positions, sinks, yield)
 	}
 }
 
-// partitions are those that can hold what the filter takes.
-func (f *LogFilter) partitions(topic kadm.TopicDetail) []TopicPartition {
-	var out []TopicPartition
-	for _, p := range slices.Sorted(maps.Keys(topic.Partitions)) {
-		own := len(f.OnlyGroups) == 0 || slices.ContainsFunc(f.OnlyGroups, func(g string) bool {
-			return commitlog.PartitionOf(g, int32(len(topic.Partitions))) == p
+// logReader reads partitions of the live log, and counts what it passes on.
+type logReader struct {
+	c      *Cluster
+	filter LogFilter
+	topics kadm.TopicDetails
+	sinks  sinkMaker
+	place  *placement
+	yield  func(chunk) bool
+
+	rows      int
+	positions map[TopicPartition]int64 // where reading ended
+}
+
+// read returns false if nobody wants the rest.
+func (r *logReader) read(ctx context.Context, wanted []TopicPartition) bool {
+	found := r.c.logEnds(ctx, r.topics, wanted)
+	since, err := r.c.offsetsSince(ctx, r.filter, wanted)
+	if err != nil {
+		r.yield(chunk{err: err})
+		return false
+	}
+	var reads []func(context.Context, func(chunk) bool)
+	for _, tp := range wanted {
+		reads = append(reads, func(ctx context.Context, send func(chunk) bool) {
+			p := partitionReader{c: r.c, topic: r.topics[commitlog.Topic], partition: tp.Partition, sink: r.sinks(&tp.Partition, r.place), send: send}
+			p.run(ctx, found[tp], since[tp])
 		})
-		if own && (f.Partitions == nil || slices.Contains(f.Partitions, p)) {
-			out = append(out, TopicPartition{commitlog.Topic, p})
+	}
+	for ch := range inOrder(ctx, reads) {
+		r.rows += ch.count
+		if !r.yield(ch) {
+			return false
 		}
 	}
-	return out
+	for _, tp := range wanted {
+		if e := found[tp]; e.end != nil {
+			r.positions[tp] = *e.end
+		}
+	}
+	return true
+}
+
+// partitions are those that can hold what the filter takes by the hash of the
+// groups' names, and those that the hash rules out.
+func (f *LogFilter) partitions(topic kadm.TopicDetail) (own, rest []TopicPartition) {
+	for _, p := range slices.Sorted(maps.Keys(topic.Partitions)) {
+		if f.Partitions != nil && !slices.Contains(f.Partitions, p) {
+			continue
+		}
+		tp := TopicPartition{commitlog.Topic, p}
+		if len(f.OnlyGroups) == 0 || slices.ContainsFunc(f.OnlyGroups, func(g string) bool {
+			return commitlog.PartitionOf(g, int32(len(topic.Partitions))) == p
+		}) {
+			own = append(own, tp)
+		} else {
+			rest = append(rest, tp)
+		}
+	}
+	return own, rest
+}
+
+// livesElsewhere: a group is coordinated by the leader of its partition. Where
+// that is another broker than the one that leads the partition of the name's
+// hash, this cluster counts otherwise.
+func (c *Cluster) livesElsewhere(ctx context.Context, groups []string, topic kadm.TopicDetail) bool {
+	resp := c.adm.FindGroupCoordinators(ctx, groups...)
+	return slices.ContainsFunc(groups, func(g string) bool {
+		r, ok := resp[g]
+		own := topic.Partitions[commitlog.PartitionOf(g, int32(len(topic.Partitions)))]
+		return ok && r.Err == nil && own.Leader >= 0 && r.NodeID != own.Leader
+	})
 }
 
 // offsetsSince finds where each partition's records of the wanted time begin.
@@ -318,7 +372,7 @@ func (p *partitionReader) read(ctx context.Context, from, end int64, isolation i
 // response.
 func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, isolation int8, each func(*segment.Batch, []kmsg.FetchResponseTopicPartitionAbortedTransaction) error, damaged func(*segment.DamageError)) error {
 	for offset < end {
-		rp, err := p.c.fetch(ctx, p.topic, p.partition, offset, isolation)
+		rp, err := p.fetch(ctx, offset, isolation)
 		if err != nil {
 			return fmt.Errorf("at offset %d: %w", offset, err)
 		}
@@ -362,6 +416,35 @@ func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, iso
 	return nil
 }
 
+// leaderPatience is how long a partition may be without a leader that answers.
+const leaderPatience = 15 * time.Second
+
+// fetch asks the partition's leader, and looks for the new one when that has
+// moved or is away.
+func (p *partitionReader) fetch(ctx context.Context, offset int64, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
+	deadline := time.Now().Add(leaderPatience)
+	for {
+		rp, err := p.c.fetch(ctx, p.topic, p.partition, offset, isolation)
+		if err == nil || !mayHaveMoved(err) || time.Now().After(deadline) || ctx.Err() != nil {
+			return rp, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(200 * time.Millisecond):
+		}
+		if topics, err := p.c.topicDetails(ctx, []string{p.topic.Topic}); err == nil && topics[p.topic.Topic].Err == nil {
+			p.topic = topics[p.topic.Topic]
+		}
+	}
+}
+
+// mayHaveMoved: the broker says so, or there was none that said anything.
+func mayHaveMoved(err error) bool {
+	var said *kerr.Error
+	return !errors.As(err, &said) || said.Retriable
+}
+
 func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition int32, offset int64, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 500, 1, fetchBytes, -1
@@ -372,7 +455,11 @@ func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition i
 	rtp.Partition, rtp.FetchOffset, rtp.PartitionMaxBytes, rtp.CurrentLeaderEpoch = partition, offset, fetchBytes, -1
 	rt.Partitions = append(rt.Partitions, rtp)
 	req.Topics = append(req.Topics, rt)
-	resp, err := req.RequestWith(ctx, c.cl.Broker(int(topic.Partitions[partition].Leader)))
+	leader := topic.Partitions[partition].Leader
+	if leader < 0 {
+		return nil, kerr.LeaderNotAvailable
+	}
+	resp, err := req.RequestWith(ctx, c.cl.Broker(int(leader)))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"offsets/inspect"
+	"offsets/inspect/commitlog"
 	"offsets/internal/sandbox"
 )
 
@@ -64,4 +65,68 @@ func TestLinesAreTheRows(t *testing.T) {
 	if n != 16 || count != n || rows.String() != lines.String() {
 		t.Errorf("%d rows:\n%s%d lines:\n%s", n, rows.String(), count, lines.String())
 	}
+}
+
+// A group of which the records lie in another partition than its name says, as
+// after the partition count of the topic was changed: it is found, and told.
+func TestMisplacedGroup(t *testing.T) {
+	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addr), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	own := commitlog.PartitionOf("moved", 50)
+	value := commitlog.OffsetCommitValue{Version: 4, Offset: 7, LeaderEpoch: -1, CommitTimestamp: 1}
+	record := &kgo.Record{
+		Topic: commitlog.Topic, Partition: (own + 1) % 50,
+		Key: commitlog.OffsetCommitKey{Group: "moved", Topic: "t"}.Encode(), Value: value.Encode(),
+	}
+	if err := cl.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	c := inspect.New(cl)
+	var told []inspect.Misplaced
+	tell := func(m inspect.Misplaced) { told = append(told, m) }
+	check := func(what string, found int) {
+		t.Helper()
+		want := inspect.Misplaced{Group: "moved", Partition: (own + 1) % 50, Own: own}
+		if found != 1 || len(told) != 1 || told[0] != want {
+			t.Errorf("%s: found %d, told %+v; want 1 and %+v", what, found, told, want)
+		}
+		told = nil
+	}
+	only := inspect.LogFilter{OnlyGroups: []string{"moved"}, Groups: func(g string) bool { return g == "moved" }, Misplaced: tell}
+	for name, f := range map[string]inspect.LogFilter{"whole log": {Misplaced: tell}, "only the group": only} {
+		n := 0
+		for _, err := range c.ReadLog(t.Context(), f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		check("rows of "+name, n)
+		n = 0
+		for l, err := range c.ReadLogLines(t.Context(), f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += l.Count
+		}
+		check("lines of "+name, n)
+	}
+	state := c.State(t.Context(), inspect.StateOptions{Filter: inspect.LogFilter{Misplaced: tell}, Problem: func(err error) { t.Error(err) }})
+	check("state", len(state.Groups))
+	n := 0
+	for _, err := range c.History(t.Context(), inspect.NewHistory("moved"), false, tell) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	check("history", n)
 }

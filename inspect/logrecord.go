@@ -65,11 +65,26 @@ type LogFilter struct {
 	Since, Until time.Time
 	// Follow goes on at the end of the live log with what is written then.
 	Follow bool
+	// Misplaced, if set, is told once of every group of which records of the
+	// live log lie outside of the partition that its name says.
+	Misplaced func(Misplaced)
+}
+
+// Misplaced is a group whose records are not where Kafka would write them now:
+// the topic's partition count was changed, or it is not Apache Kafka that
+// writes it.
+type Misplaced struct {
+	Group     string
+	Partition int32 // where a record lies
+	Own       int32 // where it would be written
 }
 
 // takesAll says whether no record is left out because of what it says.
-func (f *LogFilter) takesAll() bool {
-	return f.Groups == nil && f.Topics == nil && f.Kinds == nil && f.Since.IsZero() && f.Until.IsZero()
+func (f *LogFilter) takesAll() bool { return f.Groups == nil && f.takesAllOfGroups() }
+
+// takesAllOfGroups: none is left out but for its group.
+func (f *LogFilter) takesAllOfGroups() bool {
+	return f.Topics == nil && f.Kinds == nil && f.Since.IsZero() && f.Until.IsZero()
 }
 
 func (f *LogFilter) takes(r *LogRecord, at time.Time) bool {

@@ -51,6 +51,7 @@ const (
 type rowSink struct {
 	make      rowMaker
 	partition *int32
+	place     *placement
 	rows      []LogRecord
 }
 
@@ -60,6 +61,9 @@ func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
 			return nil
 		}
 		if row, at := s.make.row(b, r, s.partition, state); s.make.filter.takes(&row, at) {
+			if group, known := row.Record.Group(); known {
+				s.place.check(group, s.partition)
+			}
 			s.rows = append(s.rows, row)
 		}
 		return nil
@@ -93,6 +97,7 @@ type lineSink struct {
 	buf   []byte
 	count int
 	ref   commitlog.CommitRef
+	group []byte // of the record before
 	stamp stamp
 	fast  bool // the filter takes all records
 }
@@ -111,6 +116,10 @@ func (s *lineSink) batch(b *segment.Batch, from, end int64, state states) {
 			row, _ := s.make.row(b, r, s.partition, nil)
 			s.append(&row)
 			return nil
+		}
+		if !bytes.Equal(s.group, s.ref.Group) {
+			s.group = append(s.group[:0], s.ref.Group...)
+			s.place.check(string(s.group), s.partition)
 		}
 		s.count++
 		out := strconv.AppendInt(append(s.buf, `{"partition":`...), int64(*s.partition), 10)

@@ -56,6 +56,7 @@ type LogState struct {
 // of it for what compaction may hide.
 type partitionState struct {
 	partition *int32
+	place     *placement
 	asOf      int64 // ms
 	replay    *commitlog.Replay
 	next      int64 // expected offset; -1: any
@@ -93,8 +94,8 @@ func (o StateOptions) sinks() sinkMaker {
 	if !o.AsOf.IsZero() {
 		asOf = o.AsOf.UnixMilli()
 	}
-	return func(partition *int32) sink {
-		return &stateSink{&partitionState{partition: partition, asOf: asOf, replay: commitlog.NewReplay(), next: -1}}
+	return func(partition *int32, place *placement) sink {
+		return &stateSink{&partitionState{partition: partition, place: place, asOf: asOf, replay: commitlog.NewReplay(), next: -1}}
 	}
 }
 
@@ -143,6 +144,7 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 		}
 		incomplete := p.asOf < p.complete
 		for key, c := range p.replay.Commits() {
+			p.place.check(key.Group, p.partition)
 			if o.Groups != nil && !o.Groups(key.Group) || c.Missing && len(c.Pending) == 0 && !incomplete {
 				continue // certainly nothing
 			}

@@ -71,6 +71,7 @@ func decodeOptionsOf(e *env, c *cli.Context) (o decodeOptions, err error) {
 	if err := checkPaths(o.paths); err != nil {
 		return o, err
 	}
+	o.filter.Misplaced = e.misplaced
 	if groups := c.StringSlice("group"); len(groups) > 0 {
 		o.filter.Groups = anyGlob(groups)
 		if !slices.ContainsFunc(groups, isGlob) {
@@ -157,6 +158,11 @@ func decode(ctx context.Context, e *env, o decodeOptions) error {
 		return contextError(ctx, e.writeLogLines(ctx, cluster, o))
 	}
 	return contextError(ctx, e.writeLog(ctx, cluster, o))
+}
+
+// misplaced warns where a cluster does not keep groups where Kafka would.
+func (e *env) misplaced(m inspect.Misplaced) {
+	e.note("group %s: records in partition %d of %s, where its name says %d: the partition count was changed, or the broker is not Apache Kafka", m.Group, m.Partition, commitlog.Topic, m.Own)
 }
 
 // checkPaths looks whether files are there, before anything is done.

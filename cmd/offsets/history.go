@@ -97,7 +97,7 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 	h := inspect.NewHistory(o.group)
 	source := inspect.HistoryOfFiles(ctx, o.paths, h)
 	if cluster != nil {
-		source = cluster.History(ctx, h, o.follow)
+		source = cluster.History(ctx, h, o.follow, e.misplaced)
 	}
 	return contextError(ctx, e.writeHistory(ctx, h, source, o))
 }
