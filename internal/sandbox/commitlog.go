@@ -19,6 +19,9 @@ type commitLog struct {
 	client     *kgo.Client
 	partitions int32
 	ready      chan struct{} // closed when the fields above are set
+	records    *commitlog.Decoder
+	consumers  consumerGroups
+	expiry     *expiry // nil: offsets expire later than any sandbox lives
 
 	mu        sync.Mutex
 	groups    map[string]*liveGroup // classic groups that have members
@@ -26,7 +29,10 @@ type commitLog struct {
 }
 
 func newCommitLog() *commitLog {
-	return &commitLog{ready: make(chan struct{}), groups: map[string]*liveGroup{}, sequences: map[sequenceKey]int32{}}
+	return &commitLog{
+		ready: make(chan struct{}), records: commitlog.NewDecoder(), consumers: consumerGroups{byName: map[string]*consumerGroup{}},
+		groups: map[string]*liveGroup{}, sequences: map[sequenceKey]int32{},
+	}
 }
 
 // writeLimit bounds one write to the log; it is memory and loopback only.
@@ -34,7 +40,8 @@ const writeLimit = 10 * time.Second
 
 func (l *commitLog) wants(key kmsg.Key) bool {
 	switch key {
-	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup, kmsg.TxnOffsetCommit, kmsg.DeleteTopics:
+	case kmsg.OffsetCommit, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup, kmsg.TxnOffsetCommit, kmsg.DeleteTopics,
+		kmsg.ConsumerGroupHeartbeat:
 		return true
 	}
 	return false
@@ -87,7 +94,7 @@ func (l *commitLog) answered(p pendingRequest, resp kmsg.Response) error {
 	case *kmsg.OffsetDeleteRequest:
 		return l.write(l.offsetDeletions(req, resp.(*kmsg.OffsetDeleteResponse)))
 	case *kmsg.DeleteGroupsRequest:
-		return l.write(l.groupDeletions(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteGroupsResponse)))
+		return l.groupsDeleted(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteGroupsResponse))
 	case *kmsg.DeleteTopicsRequest:
 		return l.write(topicDeletions(p.before.(map[string]*kfake.GroupInfo), resp.(*kmsg.DeleteTopicsResponse)))
 	case *kmsg.JoinGroupRequest:
@@ -96,6 +103,8 @@ func (l *commitLog) answered(p pendingRequest, resp kmsg.Response) error {
 		return l.synced(req, resp.(*kmsg.SyncGroupResponse))
 	case *kmsg.LeaveGroupRequest:
 		return l.emptied(req.Group)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		return l.heartbeated(req, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
 	}
 	return nil
 }
@@ -107,6 +116,16 @@ type entry struct {
 }
 
 func (l *commitLog) write(entries []entry) error {
+	if l.expiry == nil || len(entries) == 0 {
+		return l.produce(entries)
+	}
+	l.expiry.mu.Lock()
+	defer l.expiry.mu.Unlock()
+	l.expiry.note(entries)
+	return l.produce(entries)
+}
+
+func (l *commitLog) produce(entries []entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -201,20 +220,36 @@ func tombstone(group, topic string, partition int32) entry {
 	return entry{group, commitlog.OffsetCommitKey{Group: group, Topic: topic, Partition: partition}.Encode(), nil}
 }
 
-func (l *commitLog) groupDeletions(before map[string]*kfake.GroupInfo, resp *kmsg.DeleteGroupsResponse) []entry {
-	var out []entry
+func (l *commitLog) groupsDeleted(before map[string]*kfake.GroupInfo, resp *kmsg.DeleteGroupsResponse) error {
+	l.consumers.mu.Lock()
+	defer l.consumers.mu.Unlock()
 	for _, g := range resp.Groups {
 		if g.ErrorCode != 0 {
 			continue
 		}
-		if info := before[g.Group]; info != nil {
-			for topic, partitions := range info.Commits {
-				for partition := range partitions {
-					out = append(out, tombstone(g.Group, topic, partition))
-				}
-			}
+		out := commitTombstones(g.Group, before[g.Group])
+		_, isConsumer := l.consumers.byName[g.Group]
+		if !isConsumer {
+			out = append(out, entry{g.Group, commitlog.GroupMetadataKey{Group: g.Group}.Encode(), nil})
 		}
-		out = append(out, entry{g.Group, commitlog.GroupMetadataKey{Group: g.Group}.Encode(), nil})
+		if err := l.write(out); err != nil {
+			return err
+		}
+		if err := l.catchUp(g.Group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func commitTombstones(group string, info *kfake.GroupInfo) (out []entry) {
+	if info == nil {
+		return nil
+	}
+	for topic, partitions := range info.Commits {
+		for partition := range partitions {
+			out = append(out, tombstone(group, topic, partition))
+		}
 	}
 	return out
 }

@@ -12,8 +12,8 @@ type Difference struct {
 func Differences() []Difference {
 	return []Difference{
 		{What: "a commit for a group that does not exist is fetched as GROUP_ID_NOT_FOUND", Kafka: "answers an empty list"},
-		{What: "KIP-848 and share groups leave no group records in __consumer_offsets, only commits", Kafka: "writes record types 3 to 16"},
-		{What: "offsets that expire leave no tombstone in __consumer_offsets", Kafka: "writes one"},
+		{What: "share groups leave no records in __consumer_offsets", Kafka: "writes record types 10 to 15"},
+		{What: "the target assignment of a KIP-848 group in __consumer_offsets is the current one", Kafka: "writes the target first, and the current assignment when a member has taken it over"},
 		{What: "group.min.session.timeout.ms is 1 s, but the broker's configuration says 6 s", Kafka: "is 6 s unless configured"},
 		{What: "JoinGroup is answered at once, without group.initial.rebalance.delay.ms", Kafka: "waits 3 s for more members of a new group"},
 	}

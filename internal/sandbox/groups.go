@@ -143,5 +143,6 @@ func (l *commitLog) watchMembers(ctx context.Context) {
 		for _, name := range live {
 			_ = l.emptied(name) // a failed write is tried again at the next tick
 		}
+		l.catchUpAll()
 	}
 }

@@ -80,6 +80,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 	advertised := advertise(ln.Addr().(*net.TCPAddr))
 	s.Addr = advertised.String()
 	s.log = newCommitLog()
+	s.log.expiry = newExpiry(o.Configs)
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.GroupMinSessionTimeout(MinSessionTimeout),
@@ -123,6 +124,9 @@ func Start(o Options) (_ *Sandbox, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.wg.Go(func() { s.log.watchMembers(ctx) })
+	if s.log.expiry != nil {
+		s.wg.Go(func() { s.log.watchExpiry(ctx) })
+	}
 	return s, nil
 }
 

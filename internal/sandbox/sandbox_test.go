@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,20 +169,8 @@ func TestTopicDeletion(t *testing.T) {
 func TestGroupMetadata(t *testing.T) {
 	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}})
 	reader := client(t, s)
-	// A client whose network is cut: no leave request.
-	ctx, cut := context.WithCancel(t.Context())
-	var dialer net.Dialer
-	member := client(t, s, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.SessionTimeout(time.Second), kgo.HeartbeatInterval(200*time.Millisecond), kgo.ClientID("dying"),
-		kgo.Dialer(func(dctx context.Context, network, addr string) (net.Conn, error) {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			conn, err := dialer.DialContext(dctx, network, addr)
-			if err == nil {
-				context.AfterFunc(ctx, func() { conn.Close() })
-			}
-			return conn, err
-		}))
+	dial, cut := severable()
+	member := client(t, s, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.SessionTimeout(time.Second), kgo.HeartbeatInterval(200*time.Millisecond), kgo.ClientID("dying"), kgo.Dialer(dial))
 	_ = member
 	wait(t, func() bool { return generations(t, reader) == "0/0 1/1" })
 	for _, e := range readLog(t, reader) {
@@ -204,6 +193,22 @@ func TestGroupMetadata(t *testing.T) {
 	}
 	cut()
 	wait(t, func() bool { return generations(t, reader) == "0/0 1/1 2/0" })
+}
+
+// severable is the network of a client that can be cut: no leave request then.
+func severable() (dial func(context.Context, string, string) (net.Conn, error), cut func()) {
+	ctx, cut := context.WithCancel(context.Background())
+	var dialer net.Dialer
+	return func(dctx context.Context, network, addr string) (net.Conn, error) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		conn, err := dialer.DialContext(dctx, network, addr)
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}, cut
 }
 
 // generations is generation/members of each group record.
@@ -264,29 +269,24 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		},
-		"KIP-848 and share groups": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
-			client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer())
+		"share groups leave no records": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			client(t, s, kgo.ShareGroup("k"), kgo.ConsumeTopics("t"))
 			wait(t, func() bool {
-				d, err := kadm.NewClient(cl).DescribeConsumerGroups(t.Context(), "k")
+				d, err := kadm.NewClient(cl).DescribeShareGroups(t.Context(), "k")
 				return err == nil && len(d["k"].Members) == 1
 			})
 			if log := readLog(t, cl); len(log) != 0 {
 				t.Errorf("got %+v", log)
 			}
 		},
-		"offsets that expire": func(t *testing.T, _ *sandbox.Sandbox, _ *kgo.Client) {
-			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1}, Configs: map[string]string{"offset.retention.ms": "200", "offsets.retention.check.interval.ms": "100"}})
-			cl := client(t, s)
-			adm := kadm.NewClient(cl)
-			if err := adm.CommitAllOffsets(t.Context(), "g", offset("t", 0, 0)); err != nil {
-				t.Fatal(err)
-			}
+		"the target assignment of a KIP-848 group": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer())
 			wait(t, func() bool {
-				os, err := adm.FetchOffsets(t.Context(), "g")
-				return errors.Is(err, kerr.GroupIDNotFound) || err == nil && len(os) == 0
+				return len(assigned(readLog(t, cl), "target")) > 0 && len(assigned(readLog(t, cl), "current")) > 0
 			})
-			if log := readLog(t, cl); len(log) != 1 {
-				t.Errorf("got %+v", log)
+			log := readLog(t, cl)
+			if a, b := assigned(log, "target"), assigned(log, "current"); !slices.Equal(a, b) {
+				t.Errorf("target %v, current %v", a, b)
 			}
 		},
 		"group.min.session.timeout.ms": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
@@ -328,5 +328,98 @@ func TestDifferences(t *testing.T) {
 			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1, "u": 1}})
 			check(t, s, client(t, s))
 		})
+	}
+}
+
+// assigned is the last assignment in the log, as partitions.
+func assigned(log []entry, which string) (out []int32) {
+	for _, e := range log {
+		switch v := e.value.(type) {
+		case *commitlog.TargetAssignmentMember:
+			if which == "target" {
+				out = nil
+				for _, t := range v.TopicPartitions {
+					out = append(out, t.Partitions...)
+				}
+			}
+		case *commitlog.ConsumerGroupCurrentMemberAssignment:
+			if which == "current" {
+				out = nil
+				for _, t := range v.AssignedPartitions {
+					out = append(out, t.Partitions...)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// A KIP-848 group leaves the records that a coordinator writes: while it lives,
+// when its member's session ends without a word, and when it is deleted.
+func TestConsumerGroupRecords(t *testing.T) {
+	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}, Configs: map[string]string{"group.consumer.session.timeout.ms": "1000", "group.consumer.heartbeat.interval.ms": "200"}})
+	cl := client(t, s)
+	adm := kadm.NewClient(cl)
+	dial, cut := severable()
+	member := client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer(), kgo.ClientID("dying"), kgo.Dialer(dial))
+	_ = member
+	wait(t, func() bool { return slices.Equal(assigned(readLog(t, cl), "current"), []int32{0, 1}) })
+	var id string
+	for _, e := range readLog(t, cl) {
+		if v, ok := e.value.(*commitlog.ConsumerGroupMemberMetadata); ok {
+			id = e.key.(commitlog.MemberKey).MemberID
+			if v.ClientID != "dying" || !slices.Equal(v.SubscribedTopicNames, []string{"t"}) || v.RebalanceTimeoutMs <= 0 {
+				t.Errorf("member %+v", v)
+			}
+		}
+	}
+	d, err := adm.DescribeConsumerGroups(t.Context(), "k")
+	if err != nil || len(d["k"].Members) != 1 || d["k"].Members[0].MemberID != id {
+		t.Errorf("the log says member %s, the broker %+v (%v)", id, d["k"].Members, err)
+	}
+	cut()
+	tombstones := func() (out []string) {
+		for _, e := range readLog(t, cl) {
+			if e.value == nil {
+				out = append(out, fmt.Sprint(e.key))
+			}
+		}
+		return out
+	}
+	gone := fmt.Sprintf("{k %s}", id)
+	wait(t, func() bool { return slices.Equal(tombstones(), []string{gone, gone, gone}) })
+	if _, err := adm.DeleteGroup(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if got := tombstones(); !slices.Equal(got[3:], []string{"{k}", "{k}"}) {
+		t.Errorf("after deletion: %v", got)
+	}
+}
+
+// Offsets that expire leave tombstones, and the group's own after the last;
+// replaying the log then gives what the broker answers.
+func TestExpiry(t *testing.T) {
+	s := start(t, sandbox.Options{Topics: map[string]int32{"t": 2}, Configs: map[string]string{"offset.retention.ms": "300", "offsets.retention.check.interval.ms": "100"}})
+	cl := client(t, s)
+	adm := kadm.NewClient(cl)
+	for p := range int32(2) {
+		if err := adm.CommitAllOffsets(t.Context(), "g", offset("t", p, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, func() bool { return len(readLog(t, cl)) == 5 })
+	var got []string
+	for _, e := range readLog(t, cl)[2:] {
+		if e.value != nil {
+			t.Errorf("%v: %+v", e.key, e.value)
+		}
+		got = append(got, fmt.Sprint(e.key))
+	}
+	slices.Sort(got)
+	if want := []string{"{g t 0}", "{g t 1}", "{g}"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if state := inspect.New(cl).State(t.Context(), inspect.StateOptions{Problem: func(err error) { t.Error(err) }}); len(state.Groups) != 0 {
+		t.Errorf("still committed: %+v", state.Groups)
 	}
 }
