@@ -3,11 +3,14 @@ package inspect_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/inspect"
 	"offsets/inspect/commitlog"
@@ -129,4 +132,41 @@ func TestMisplacedGroup(t *testing.T) {
 		n++
 	}
 	check("history", n)
+}
+
+// Connections that break while the log is read cost time, not records.
+func TestReadingSurvivesBrokenConnections(t *testing.T) {
+	var fetches atomic.Int32
+	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1}, Refuse: func(key kmsg.Key) error {
+		if key == kmsg.Fetch && fetches.Add(1)%3 != 0 {
+			return errors.New("cut")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	for i := range int64(4) {
+		var os kadm.Offsets
+		os.Add(kadm.Offset{Topic: "t", At: i})
+		if err := kadm.NewClient(cl).CommitAllOffsets(t.Context(), fmt.Sprint("g", i), os); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for _, err := range inspect.New(cl).ReadLog(t.Context(), inspect.LogFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 4 || fetches.Load() < 6 {
+		t.Errorf("%d records with %d fetches", n, fetches.Load())
+	}
 }

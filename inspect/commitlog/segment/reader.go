@@ -59,7 +59,9 @@ func (r *Reader) fill(n int) ([]byte, error) {
 			r.start = 0
 		}
 		have := len(r.buf)
-		want := max(n-have, readSize)
+		// A length that makes no sense must not cost its memory: grow with what
+		// has really been read.
+		want := max(min(n-have, have), readSize)
 		if cap(r.buf) < have+want {
 			grown := make([]byte, have, have+want)
 			copy(grown, r.buf)
