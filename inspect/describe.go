@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
@@ -22,6 +23,9 @@ type DescribeOptions struct {
 	// Topics adds all partitions of these topics, whether the group knows
 	// them or not.
 	Topics []string
+	// Pending also asks for commits that a transaction holds back: one request
+	// more.
+	Pending bool
 	// CreateMissing describes a group that does not exist as one without
 	// members and commits, instead of reporting it.
 	CreateMissing bool
@@ -69,16 +73,25 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 
 func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string, o DescribeOptions) ([]Group, []Problem, error) {
 	var described *descriptions
-	var commits kadm.FetchOffsetsResponses
-	both(
-		func() { described = c.describeGroups(ctx, l, names) },
-		func() { commits = c.commits(ctx, withOffsets(l, names)) },
-	)
+	var commits, starts kadm.FetchOffsetsResponses
+	var pending map[string]map[TopicPartition]bool
+	committing, share := byOffsets(l, names)
+	var wg sync.WaitGroup
+	wg.Go(func() { described = c.describeGroups(ctx, l, names) })
+	wg.Go(func() { starts = c.startOffsets(ctx, share) })
+	wg.Go(func() { commits = c.commits(ctx, committing) })
+	if o.Pending {
+		wg.Go(func() { pending = c.pendingCommits(ctx, committing) })
+	}
+	wg.Wait()
 	problems := described.problems
 	var groups []Group
 	for _, name := range names {
 		g, ok := described.groups[name]
-		fetched := commits[name]
+		fetched, isCommits := commits[name]
+		if !isCommits {
+			fetched = starts[name]
+		}
 		switch {
 		case ok:
 		case described.failed[name] && len(fetched.Fetched) == 0:
@@ -96,15 +109,33 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 			problems = append(problems, problem("commits of group "+name, fetched.Err))
 		}
 		g.Partitions = rows(&g, fetched.Fetched)
+		if held, asked := pending[name]; asked {
+			g.markPending(held)
+		}
 		groups = append(groups, g)
 	}
 	return groups, problems, c.complete(ctx, groups, o)
 }
 
-// withOffsets leaves out the groups whose offsets are not of OffsetFetch's
-// kind.
-func withOffsets(l *listing, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return l.groups[name].Type == Share })
+// byOffsets tells groups that commit from share groups, which have start
+// offsets instead.
+func byOffsets(l *listing, names []string) (committing, share []string) {
+	for _, name := range names {
+		if l.groups[name].Type == Share {
+			share = append(share, name)
+		} else {
+			committing = append(committing, name)
+		}
+	}
+	return committing, share
+}
+
+func (g *Group) markPending(held map[TopicPartition]bool) {
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		yes := held[TopicPartition{p.Topic, p.Partition}]
+		p.PendingTxn = &yes
+	}
 }
 
 // rows makes a row of every partition that has a commit or an owner.
@@ -228,6 +259,9 @@ func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends)
 		p := &g.Partitions[i]
 		if t, ok := topics[p.Topic]; ok && t.ID != (kadm.TopicID{}) {
 			p.TopicID = nonEmpty(topicID(t.ID))
+		}
+		if d, ok := topics[p.Topic].Partitions[p.Partition]; ok && d.LeaderEpoch >= 0 {
+			p.CurrentEpoch = &d.LeaderEpoch
 		}
 		if len(g.Members) > 0 {
 			_, yes := slices.BinarySearch(subscribed, p.Topic)

@@ -271,6 +271,7 @@ type partitionReader struct {
 	partition int32
 	sink      sink
 	send      func(chunk) bool
+	maxBytes  int32 // of one fetch; 0: fetchBytes
 }
 
 // errStopped: nobody wants the rest.
@@ -424,7 +425,7 @@ const leaderPatience = 15 * time.Second
 func (p *partitionReader) fetch(ctx context.Context, offset int64, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
 	deadline := time.Now().Add(leaderPatience)
 	for {
-		rp, err := p.c.fetch(ctx, p.topic, p.partition, offset, isolation)
+		rp, err := p.c.fetch(ctx, p.topic, p.partition, offset, isolation, cmp.Or(p.maxBytes, fetchBytes))
 		if err == nil || !mayHaveMoved(err) || time.Now().After(deadline) || ctx.Err() != nil {
 			return rp, err
 		}
@@ -445,14 +446,14 @@ func mayHaveMoved(err error) bool {
 	return !errors.As(err, &said) || said.Retriable
 }
 
-func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition int32, offset int64, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
+func (c *Cluster) fetch(ctx context.Context, topic kadm.TopicDetail, partition int32, offset int64, isolation int8, maxBytes int32) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 500, 1, fetchBytes, -1
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 500, 1, maxBytes, -1
 	req.IsolationLevel = isolation
 	rt := kmsg.NewFetchRequestTopic()
 	rt.Topic, rt.TopicID = topic.Topic, topic.ID
 	rtp := kmsg.NewFetchRequestTopicPartition()
-	rtp.Partition, rtp.FetchOffset, rtp.PartitionMaxBytes, rtp.CurrentLeaderEpoch = partition, offset, fetchBytes, -1
+	rtp.Partition, rtp.FetchOffset, rtp.PartitionMaxBytes, rtp.CurrentLeaderEpoch = partition, offset, maxBytes, -1
 	rt.Partitions = append(rt.Partitions, rtp)
 	req.Topics = append(req.Topics, rt)
 	leader := topic.Partitions[partition].Leader

@@ -28,21 +28,31 @@ type descriptions struct {
 // first, then as a KIP-848 group: the classic call says "dead" of those.
 func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string) *descriptions {
 	d := &descriptions{groups: map[string]Group{}, failed: map[string]bool{}}
-	var classic, consumer []string
+	var classic, consumer, share, streams []string
 	for _, name := range names {
 		switch g, listed := l.groups[name]; {
 		case !listed || g.Type == Classic:
 			classic = append(classic, name)
 		case g.Type == Consumer:
 			consumer = append(consumer, name)
+		case g.Type == Share:
+			share = append(share, name)
+		case g.Type == Streams:
+			streams = append(streams, name)
 		default:
-			// Share and streams groups keep no offsets of the kind shown here.
 			d.groups[name] = Group{
 				Group: name, Type: g.Type, State: g.State, ProtocolType: g.ProtocolType, Coordinator: g.Coordinator,
 				Members: []Member{},
 			}
-			d.fail(name, errors.New("members and start offsets of "+g.Type+" groups are not shown"))
+			d.fail(name, errors.New("members of groups of type "+g.Type+" are not shown"))
 		}
+	}
+	for _, g := range append(c.describeShare(ctx, share), c.describeStreams(ctx, streams)...) {
+		if g.err != nil {
+			d.fail(g.name, g.err)
+			continue
+		}
+		d.groups[g.name] = g.group
 	}
 	var unlisted []string
 	for _, g := range c.describeClassic(ctx, classic) {
@@ -200,6 +210,25 @@ func (c *Cluster) topicName(ctx context.Context, id [16]byte) string {
 		return *resp.Topics[0].Topic
 	}
 	return topicID(id)
+}
+
+// pendingCommits finds the partitions for which a transaction holds a commit
+// that is not decided yet: a consumer that asks for its position waits there.
+func (c *Cluster) pendingCommits(ctx context.Context, names []string) map[string]map[TopicPartition]bool {
+	out := map[string]map[TopicPartition]bool{}
+	for name, g := range c.commits(kadm.RequireStable(ctx), names) {
+		if g.Err != nil {
+			continue // the plain question tells
+		}
+		pending := map[TopicPartition]bool{}
+		g.Fetched.Each(func(r kadm.OffsetResponse) {
+			if errors.Is(r.Err, kerr.UnstableOffsetCommit) {
+				pending[TopicPartition{r.Topic, r.Partition}] = true
+			}
+		})
+		out[name] = pending
+	}
+	return out
 }
 
 // commits fetches what the groups have committed. Errors stay per group.

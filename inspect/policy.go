@@ -2,9 +2,6 @@ package inspect
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // Situation is what a consumer that starts finds on a partition.
@@ -154,10 +151,11 @@ func (c *Cluster) Policies(ctx context.Context, group Group) (PolicyGroup, error
 			LogStart: p.LogStart, LogEnd: p.LogEnd, Situation: UnknownSituation, Error: p.Error,
 		}
 		if p.LogStart != nil && p.LogEnd != nil {
-			row.Situation, row.Cause, row.Policies = Predict(Standing{
-				Committed: p.Committed, LeaderEpoch: p.LeaderEpoch, LogStart: *p.LogStart, LogEnd: *p.LogEnd,
-				Divergence: divergence[TopicPartition{p.Topic, p.Partition}],
-			})
+			standing := Standing{Committed: p.Committed, LeaderEpoch: p.LeaderEpoch, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
+			if end, known := divergence[TopicPartition{p.Topic, p.Partition}]; known {
+				standing.Divergence = &end
+			}
+			row.Situation, row.Cause, row.Policies = Predict(standing)
 		} else if row.Error == nil {
 			row.Error = nonEmpty(string(p.Status))
 		}
@@ -167,27 +165,12 @@ func (c *Cluster) Policies(ctx context.Context, group Group) (PolicyGroup, error
 }
 
 // divergence asks the leaders where the epochs of commits past the end ended.
-func (c *Cluster) divergence(ctx context.Context, rows []Partition) (map[TopicPartition]*int64, error) {
-	ask := kadm.OffsetForLeaderEpochRequest{}
+func (c *Cluster) divergence(ctx context.Context, rows []Partition) (map[TopicPartition]int64, error) {
+	ask := map[TopicPartition]int32{}
 	for i := range rows {
 		if p := &rows[i]; p.Status == PastEnd && p.LeaderEpoch != nil {
-			ask.Add(p.Topic, p.Partition, *p.LeaderEpoch)
+			ask[TopicPartition{p.Topic, p.Partition}] = *p.LeaderEpoch
 		}
 	}
-	out := map[TopicPartition]*int64{}
-	if len(ask) == 0 {
-		return out, nil
-	}
-	resp, err := c.adm.OffsetForLeaderEpoch(ctx, ask)
-	if err != nil {
-		return nil, fmt.Errorf("asking where the epochs of commits past the end ended: %w", err)
-	}
-	for topic, partitions := range resp {
-		for partition, r := range partitions {
-			if r.Err == nil && r.EndOffset >= 0 {
-				out[TopicPartition{topic, partition}] = &r.EndOffset
-			}
-		}
-	}
-	return out, nil
+	return c.EpochEnd(ctx, ask)
 }
