@@ -51,7 +51,7 @@ func (c *Cluster) logEnds(ctx context.Context, topics kadm.TopicDetails, wanted 
 	var mu sync.Mutex
 	list := func(timestamp int64, isolation int8, field func(*ends) **int64) {
 		wg.Go(func() {
-			c.listOffsets(ctx, ask, timestamp, isolation, func(tp TopicPartition, offset int64, err error) {
+			c.listOffsets(ctx, ask, func(TopicPartition) int64 { return timestamp }, isolation, func(tp TopicPartition, offset int64, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				e := out[tp]
@@ -83,7 +83,7 @@ func (c *Cluster) logEnds(ctx context.Context, topics kadm.TopicDetails, wanted 
 
 // listOffsets calls got once for each partition that was asked for and
 // answered, or that failed with its broker.
-func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, timestamp int64, isolation int8, got func(TopicPartition, int64, error)) {
+func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, timestamp func(TopicPartition) int64, isolation int8, got func(TopicPartition, int64, error)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	req.IsolationLevel = isolation
@@ -93,7 +93,7 @@ func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, times
 		for _, p := range partitions {
 			rp := kmsg.NewListOffsetsRequestTopicPartition()
 			rp.Partition = p
-			rp.Timestamp = timestamp
+			rp.Timestamp = timestamp(TopicPartition{topic, p})
 			rp.CurrentLeaderEpoch = -1
 			t.Partitions = append(t.Partitions, rp)
 		}

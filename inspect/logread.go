@@ -255,7 +255,7 @@ func (c *Cluster) offsetsSince(ctx context.Context, f LogFilter, wanted []TopicP
 		ask[tp.Topic] = append(ask[tp.Topic], tp.Partition)
 	}
 	var failed error
-	c.listOffsets(ctx, ask, f.Since.UnixMilli(), 0, func(tp TopicPartition, offset int64, err error) {
+	c.listOffsets(ctx, ask, func(TopicPartition) int64 { return f.Since.UnixMilli() }, 0, func(tp TopicPartition, offset int64, err error) {
 		if err != nil {
 			failed = fmt.Errorf("looking for the time %s: %w", f.Since.Format(TimeFormat), err)
 		}

@@ -22,15 +22,12 @@ type Partition struct {
 	TopicID   *string `json:"topic_id"` // base64url as Kafka prints it; nil before Kafka 2.8
 	Partition int32   `json:"partition"`
 	// Committed is the next offset the group will read; nil without a commit.
-	Committed   *int64 `json:"committed"`
-	LeaderEpoch *int32 `json:"leader_epoch"` // stored with the commit
-	// CurrentEpoch is the partition's own leader epoch now. A commit with a
-	// higher one hangs Java consumers; nil where brokers do not tell.
-	CurrentEpoch *int32  `json:"current_leader_epoch"`
-	Metadata     *string `json:"metadata"` // stored with the commit
-	LogStart     *int64  `json:"log_start"`
-	LogEnd       *int64  `json:"log_end"` // high watermark: offset of the next record
-	LastStable   *int64  `json:"last_stable"`
+	Committed   *int64  `json:"committed"`
+	LeaderEpoch *int32  `json:"leader_epoch"` // stored with the commit
+	Metadata    *string `json:"metadata"`     // stored with the commit
+	LogStart    *int64  `json:"log_start"`
+	LogEnd      *int64  `json:"log_end"` // high watermark: offset of the next record
+	LastStable  *int64  `json:"last_stable"`
 	// Lag is log_end - max(committed, log_start), in offsets; nil where that
 	// has no meaning or is not known.
 	Lag *int64 `json:"lag"`
@@ -48,6 +45,9 @@ type Partition struct {
 	ClientID      *string  `json:"client_id"`
 	Host          *string  `json:"host"`
 	Error         *string  `json:"error"`
+	// CurrentEpoch is the partition's own leader epoch now. A commit with a
+	// higher one hangs Java consumers; nil where brokers do not tell.
+	CurrentEpoch *int32 `json:"current_leader_epoch"`
 }
 
 // Assess sets status, lag and lost from the committed offset and the log's

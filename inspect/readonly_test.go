@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -87,9 +88,24 @@ func TestNothingHereWrites(t *testing.T) {
 	if n == 0 {
 		t.Error("ReadLog found no record")
 	}
-	plans, _, err := reset.New(cl).Plans(ctx, []string{"g"}, reset.Options{To: reset.Earliest()}, false)
+	plans, _, err := reset.New(cl).Plans(ctx, []string{"g"}, reset.Options{To: reset.Earliest(), Now: time.Now()}, false)
 	if err != nil || len(plans) != 1 {
 		t.Fatalf("Plans: %v, %v", plans, err)
+	}
+	for _, to := range []reset.Position{reset.Since(time.Now()), reset.AsOf(time.Now()), reset.Ago(time.Hour)} {
+		plans, _, err := reset.New(cl).Plans(ctx, []string{"g"}, reset.Options{To: to, Now: time.Now()}, false)
+		if err != nil || len(plans) != 1 {
+			t.Fatalf("Plans to %s: %v, %v", to, plans, err)
+		}
+		if err := reset.New(cl).Times(ctx, &plans[0]); err != nil {
+			t.Fatalf("Times: %v", err)
+		}
+	}
+	if _, err := reset.New(cl).RestorePlan(ctx, "g", []reset.Wanted{{TopicPartition: inspect.TopicPartition{Topic: "t", Partition: 1}}}, reset.RestoreOptions{}); err != nil {
+		t.Fatalf("RestorePlan: %v", err)
+	}
+	if _, _, err := reset.New(cl).DeletePlans(ctx, []string{"g"}, reset.DeleteOptions{}); err != nil {
+		t.Fatalf("DeletePlans: %v", err)
 	}
 	forbidden.Store(false)
 	if err := kadm.NewClient(cl).CommitAllOffsets(ctx, "g", offsets("t", 0, 1)); err != nil {

@@ -1,9 +1,12 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,29 +62,46 @@ func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits
 // AtTime is the answer of [Cluster.OffsetsAt] for one partition.
 type AtTime struct {
 	Offset *int64 // nil: no record is so young
+	LogEnd int64
 	Err    error
 }
 
-// OffsetsAt finds, for each partition, the first record with the time or a
+// OffsetsAt finds, for each partition, the first record with its time or a
 // later one.
-func (c *Cluster) OffsetsAt(ctx context.Context, wanted []TopicPartition, at time.Time) map[TopicPartition]AtTime {
+func (c *Cluster) OffsetsAt(ctx context.Context, times map[TopicPartition]time.Time) (map[TopicPartition]AtTime, error) {
 	out := map[TopicPartition]AtTime{}
+	var names []string
+	for tp := range times {
+		names = append(names, tp.Topic)
+	}
+	topics, err := c.topicDetails(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	ends := c.logEnds(ctx, topics, slices.Collect(maps.Keys(times)))
 	ask := map[string][]int32{}
-	for _, tp := range wanted {
-		ask[tp.Topic] = append(ask[tp.Topic], tp.Partition)
+	for tp, e := range ends {
+		if e.status != "" {
+			out[tp] = AtTime{Err: cmp.Or(e.err, errors.New(string(e.status)))}
+			continue
+		}
 		out[tp] = AtTime{Err: errors.New("the broker did not answer for this partition")}
+		ask[tp.Topic] = append(ask[tp.Topic], tp.Partition)
 	}
 	if len(ask) == 0 {
-		return out
+		return out, nil
 	}
-	c.listOffsets(ctx, ask, at.UnixMilli(), 0, func(tp TopicPartition, offset int64, err error) {
+	c.listOffsets(ctx, ask, func(tp TopicPartition) int64 { return times[tp].UnixMilli() }, 0, func(tp TopicPartition, offset int64, err error) {
 		a := AtTime{Err: err}
 		if err == nil && offset >= 0 {
 			a.Offset = &offset
 		}
+		if e := ends[tp]; e != nil && e.end != nil {
+			a.LogEnd = *e.end
+		}
 		out[tp] = a
 	})
-	return out
+	return out, nil
 }
 
 // EpochEnd asks where leader epochs ended: for each partition, the offset up

@@ -2,103 +2,30 @@ package reset
 
 import (
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
+	"strings"
+	"time"
 
 	"offsets/inspect"
 )
 
-// Changer plans and applies changes on one cluster.
-type Changer struct {
-	adm     *kadm.Client
-	cluster *inspect.Cluster
+// ApplyOptions says how a plan is applied.
+type ApplyOptions struct {
+	// Settle is how long the group's commits are watched before the write; 0 is
+	// not at all.
+	Settle time.Duration
+	// Receipts is where to write what undo needs; nil writes none.
+	Receipts *Receipts
+	// StreamsOK: the caller knows that a Streams application has more state than
+	// offsets.
+	StreamsOK bool
 }
 
-// New returns a changer that uses the given client, which stays the caller's.
-func New(cl *kgo.Client) *Changer {
-	return &Changer{adm: kadm.NewClient(cl), cluster: inspect.New(cl)}
-}
-
-// Plans describes the groups and makes a plan for each. Groups that could not
-// be described are in the problems. createGroup plans for groups that do not
-// exist.
-func (c *Changer) Plans(ctx context.Context, groups []string, o Options, createGroup bool) ([]Plan, []inspect.Problem, error) {
-	d, err := c.cluster.Describe(ctx, groups, inspect.DescribeOptions{AllPartitions: true, Topics: names(o.Topics), CreateMissing: createGroup})
-	if err != nil {
-		return nil, nil, err
-	}
-	var plans []Plan
-	for g, err := range d.Groups {
-		if err != nil {
-			return nil, nil, err
-		}
-		p, err := Build(g, o)
-		if err != nil {
-			return nil, nil, err
-		}
-		plans = append(plans, p)
-	}
-	return plans, d.Problems, nil
-}
-
-func names(topics []TopicSelection) []string {
-	var out []string
-	for _, t := range topics {
-		out = append(out, t.Topic)
-	}
-	return out
-}
-
-// maxWrite is how many partitions go into one commit request. A broker refuses
-// a request as a whole when its records do not fit into one batch (1 MiB by
-// default); a partition with the longest names takes about 600 bytes.
-const maxWrite = 400
-
-// Apply writes the plan, after it has looked once more whether it still holds,
-// and reads back what it wrote. The plan's rows carry the errors of single
-// partitions.
-//
-// Errors: [*RefusedError], then nothing was written; [*IncompleteError].
-func (c *Changer) Apply(ctx context.Context, p *Plan, o Options) error {
-	if err := p.Refused(); err != nil {
-		return err
-	}
-	if err := c.check(ctx, p, o); err != nil {
-		return err
-	}
-	var moving []*Change
-	for i := range p.Partitions {
-		if ch := &p.Partitions[i]; ch.moves(o) {
-			moving = append(moving, ch)
-		}
-	}
-	if len(moving) == 0 {
-		p.Applied = true
-		return nil
-	}
-	// From here to the read-back nothing but the broker ends the work: half a
-	// change that nobody looks at again is the worst of all outcomes.
-	ctx = context.WithoutCancel(ctx)
-	for chunk := range slices.Chunk(moving, maxWrite) {
-		c.write(ctx, p.Group, chunk)
-	}
-	c.readBack(ctx, p, moving)
-	failed := 0
-	for _, ch := range moving {
-		if !ch.written {
-			failed++
-		}
-	}
-	p.Applied = failed < len(moving)
-	if failed > 0 {
-		return &IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - failed}
-	}
-	return nil
-}
+// DefaultSettle is how long commits of groups that never had members are
+// watched: who uses assign() commits without being seen as a member.
+const DefaultSettle = 3 * time.Second
 
 // IncompleteError means that some or all partitions were not written; the rows
 // say which, and why.
@@ -111,34 +38,134 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("group %s: %d of %d partitions were not written", e.Group, e.Failed, e.Failed+e.Written)
 }
 
-// check looks again right before the write.
-func (c *Changer) check(ctx context.Context, p *Plan, o Options) error {
-	d, err := c.cluster.Describe(ctx, []string{p.Group}, inspect.DescribeOptions{AllPartitions: true, Topics: names(o.Topics), CreateMissing: true})
+// Apply writes the plan, after it has looked once more whether it still holds,
+// and reads back what it wrote. The plan's rows carry the errors of single
+// partitions.
+//
+// Errors: [*RefusedError] and [*ReceiptError], then nothing was written;
+// [*IncompleteError].
+func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
+	if err := c.Check(ctx, p, o); err != nil {
+		return err
+	}
+	moving := p.moving()
+	if len(moving) == 0 && !p.Deletes {
+		p.Applied = true
+		return nil
+	}
+	receipt, err := o.Receipts.begin(ctx, c.cluster, p)
 	if err != nil {
 		return err
 	}
-	var now inspect.Group
-	for g, err := range d.Groups {
-		if err != nil {
-			return err
+	// From here to the read-back nothing but the broker ends the work: half a
+	// change that nobody looks at again is the worst of all outcomes.
+	ctx = context.WithoutCancel(ctx)
+	failure := c.write(ctx, p, moving)
+	c.readBack(ctx, p, moving)
+	failed := 0
+	for _, ch := range moving {
+		if !ch.Written {
+			failed++
 		}
-		now = g
 	}
-	if len(d.Problems) > 0 {
-		return fmt.Errorf("looking again before the write: %w", d.Problems[0].Err)
+	if p.Deletes && failure != nil {
+		failed = max(failed, 1)
 	}
-	p.Blocked, p.state = append([]inspect.Member{}, now.Members...), now.State
-	if err := p.Active(); err != nil {
+	p.Applied = failed == 0 || failed < len(moving)
+	if err := receipt.end(p); err != nil {
+		failure = errors.Join(failure, err)
+	}
+	if failed > 0 {
+		return errors.Join(&IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - min(failed, len(moving))}, failure)
+	}
+	return failure
+}
+
+// Check looks again whether the plan can be applied: right before the write, or
+// for several groups before the first one is written.
+func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
+	if err := p.Refused(); err != nil {
 		return err
 	}
-	var stale []string
-	if p.typ != now.Type {
-		stale = append(stale, fmt.Sprintf("its type was %s and is %s", p.typ, now.Type))
+	if p.IsStreams() && !o.StreamsOK {
+		return &RefusedError{Group: p.Group, Reasons: []string{"it belongs to a Kafka Streams application, whose state stores are not reset with its offsets: --streams-ok says that you know"}}
 	}
-	for i := range p.Partitions {
-		if ch := &p.Partitions[i]; ch.moves(o) {
-			if why := ch.staleSince(now); why != "" {
-				stale = append(stale, fmt.Sprintf("%s-%d: %s", ch.Topic, ch.Partition, why))
+	now, err := c.look(ctx, p)
+	if err != nil {
+		return err
+	}
+	if o.Settle > 0 && len(p.moving()) > 0 {
+		if err := c.settle(ctx, p, o.Settle); err != nil {
+			return err
+		}
+		if now, err = c.look(ctx, p); err != nil {
+			return err
+		}
+	}
+	return p.stale(now)
+}
+
+// look describes the group again, and takes over who is in it.
+func (c *Changer) look(ctx context.Context, p *Plan) (inspect.Group, error) {
+	now, err := c.describeOne(ctx, p.Group, p.topics())
+	if err != nil {
+		return now, fmt.Errorf("looking again before the write: %w", err)
+	}
+	p.Blocked, p.State = append([]inspect.Member{}, now.Members...), now.State
+	return now, p.Active()
+}
+
+// settle watches the group's commits for a while: a consumer that uses assign()
+// is no member, but it commits.
+func (c *Changer) settle(ctx context.Context, p *Plan, d time.Duration) error {
+	before, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
+	if err != nil {
+		return fmt.Errorf("watching the group's commits: %w", err)
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(min(500*time.Millisecond, max(time.Until(end), time.Millisecond))):
+		}
+		after, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
+		if err != nil {
+			return fmt.Errorf("watching the group's commits: %w", err)
+		}
+		for tp, was := range before {
+			if is, ok := after[tp]; !ok || is != was {
+				return &RefusedError{Group: p.Group, Reasons: []string{fmt.Sprintf("somebody commits to it: %s-%d moved from %d while it was watched; it has no members, so a consumer that uses assign() or a tool does", tp.Topic, tp.Partition, was.Offset)}}
+			}
+		}
+		if len(after) > len(before) {
+			return &RefusedError{Group: p.Group, Reasons: []string{"somebody commits to it: commits were added while it was watched"}}
+		}
+	}
+	return nil
+}
+
+// stale says what has changed since the plan was made.
+func (p *Plan) stale(now inspect.Group) error {
+	var stale []string
+	if p.Type != now.Type {
+		stale = append(stale, fmt.Sprintf("its type was %s and is %s", p.Type, now.Type))
+	}
+	rows := map[inspect.TopicPartition]*inspect.Partition{}
+	for i := range now.Partitions {
+		row := &now.Partitions[i]
+		rows[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row
+	}
+	for _, ch := range p.moving() {
+		if why := ch.staleSince(rows[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]); why != "" {
+			stale = append(stale, fmt.Sprintf("%s-%d: %s", ch.Topic, ch.Partition, why))
+		}
+	}
+	if p.Deletes {
+		for i := range now.Partitions {
+			row := &now.Partitions[i]
+			known := slices.ContainsFunc(p.Partitions, func(c Change) bool { return c.Topic == row.Topic && c.Partition == row.Partition })
+			if row.Committed != nil && !known {
+				stale = append(stale, fmt.Sprintf("%s-%d: committed %d since", row.Topic, row.Partition, *row.Committed))
 			}
 		}
 	}
@@ -148,18 +175,18 @@ func (c *Changer) check(ctx context.Context, p *Plan, o Options) error {
 	return nil
 }
 
-// staleSince says what has changed since the plan was made.
-func (c *Change) staleSince(now inspect.Group) string {
-	i := slices.IndexFunc(now.Partitions, func(r inspect.Partition) bool { return r.Topic == c.Topic && r.Partition == c.Partition })
-	if i < 0 {
-		return "it is gone"
-	}
-	row := &now.Partitions[i]
+func (c *Change) staleSince(row *inspect.Partition) string {
 	switch {
-	case row.TopicID != nil && *row.TopicID != c.topicID:
+	case row == nil:
+		return "it is gone"
+	case row.TopicID != nil && c.TopicID != nil && *row.TopicID != *c.TopicID:
 		return "the topic was deleted and created again"
 	case !equal(row.Committed, c.From):
 		return fmt.Sprintf("committed was %s and is %s", show(c.From), show(row.Committed))
+	case !equal(row.Metadata, c.FromMetadata) || !equal(row.LeaderEpoch, c.FromEpoch):
+		return fmt.Sprintf("%s was committed again, with other metadata or another leader epoch", show(row.Committed))
+	case c.Action == ActionDelete:
+		return ""
 	case row.LogStart == nil:
 		return "it cannot be read: " + string(row.Status)
 	case *c.To < *row.LogStart && c.LogStart != nil && *c.To >= *c.LogStart:
@@ -168,8 +195,6 @@ func (c *Change) staleSince(now inspect.Group) string {
 	return ""
 }
 
-func equal(a, b *int64) bool { return a == b || a != nil && b != nil && *a == *b }
-
 func show(n *int64) string {
 	if n == nil {
 		return "nothing"
@@ -177,70 +202,81 @@ func show(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
-// write commits some partitions without membership; the broker itself refuses
-// that while the group has members.
-func (c *Changer) write(ctx context.Context, group string, changes []*Change) {
-	var offsets kadm.Offsets
-	for _, ch := range changes {
-		offsets.Add(kadm.Offset{Topic: ch.Topic, TopicID: parseTopicID(ch.topicID), Partition: ch.Partition, At: *ch.To, LeaderEpoch: -1})
-	}
-	resp, err := c.adm.CommitOffsets(ctx, group, offsets)
-	for _, ch := range changes {
-		r, ok := resp.Lookup(ch.Topic, ch.Partition)
-		switch {
-		case err != nil:
-			ch.Error = ptr(err.Error())
-		case !ok:
-			ch.Error = ptr("the broker did not answer for this partition")
-		case r.Err != nil:
-			ch.Error = ptr(r.Err.Error())
-		default:
-			ch.written = true
-		}
-	}
-}
-
 // readBack compares what is committed now with what was written. A write whose
 // answer was lost counts as done if it is there.
 func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 	verified := VerifiedYes
-	resp, err := c.adm.FetchOffsets(ctx, p.Group)
+	commits, failed, err := c.cluster.Commits(ctx, p.Group, p.Type)
 	if err != nil {
-		verified = NotChecked
+		p.Verified = ptr(NotChecked)
+		return
 	}
 	for _, ch := range moving {
-		if err != nil {
-			break
-		}
-		r, ok := resp.Lookup(ch.Topic, ch.Partition)
-		there := ok && r.Err == nil && r.At == *ch.To
+		tp := inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}
+		is, committed := commits[tp]
 		switch {
-		case there:
-			ch.written, ch.Error = true, nil
-		case ch.written:
+		case failed[tp] != nil:
+			verified = NotChecked
+			ch.note("not read back: %s", failed[tp])
+		case ch.there(is, committed, p.Type):
+			ch.Written, ch.Error = true, nil
+		case ch.Written:
 			verified = Overwritten
-			ch.Note = ptr("overwritten: committed is " + committedText(r, ok) + " now, somebody else commits to this group")
+			now := "nothing"
+			if committed {
+				now = fmt.Sprint(is.Offset)
+			}
+			ch.note("overwritten: committed is %s now, somebody else commits to this group", now)
 		}
 	}
 	p.Verified = &verified
 }
 
-func committedText(r kadm.OffsetResponse, ok bool) string {
-	switch {
-	case !ok || r.At < 0:
-		return "nothing"
-	case r.Err != nil:
-		return r.Err.Error()
+// there says whether what is committed is what the change wanted.
+func (c *Change) there(is inspect.Commit, committed bool, groupType string) bool {
+	if c.Action == ActionDelete {
+		return !committed
 	}
-	return fmt.Sprint(r.At)
+	return committed && is.Offset == *c.To && (groupType == inspect.Share || is.Metadata == text(c.ToMetadata))
 }
 
-// parseTopicID reads an id as inspect prints it; a zero id lets the broker go
-// by name.
-func parseTopicID(s string) (id kadm.TopicID) {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err == nil && len(b) == len(id) {
-		copy(id[:], b)
+// Waiting is told whom a change waits for, whenever that changes.
+type Waiting func(state string, members []string)
+
+// WaitEmpty waits until the group has no members; the error says whom it waited
+// for.
+func (c *Changer) WaitEmpty(ctx context.Context, p *Plan, limit time.Duration, tell Waiting) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errWaited)
+	defer cancel()
+	told := ""
+	for {
+		_, err := c.look(ctx, p)
+		var refused *RefusedError
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(context.Cause(ctx), errWaited):
+			return p.Active()
+		case !errors.As(err, &refused):
+			return err
+		}
+		if now := strings.Join(refused.Reasons, "; "); now != told {
+			told = now
+			var members []string
+			for i := range p.Blocked {
+				members = append(members, memberText(&p.Blocked[i]))
+			}
+			tell(p.State, members)
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errWaited) {
+				return refused
+			}
+			return context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
 	}
-	return id
 }
+
+var errWaited = errors.New("waited long enough")

@@ -3,7 +3,6 @@ package reset
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"offsets/inspect"
@@ -20,18 +19,6 @@ const (
 	ReadUncommitted Isolation = "read_uncommitted" // log end
 )
 
-// Options says what to change.
-type Options struct {
-	To Position
-	// Topics selects partitions; none means those that have a commit.
-	Topics []TopicSelection
-	// Clamp moves a target outside the log inside, instead of refusing it.
-	Clamp bool
-	// Touch also writes what does not move.
-	Touch     bool
-	Isolation Isolation
-}
-
 // Verified says whether a read-back saw what was written.
 type Verified string
 
@@ -42,33 +29,63 @@ const (
 	NotChecked  Verified = "not_checked" // the read-back failed
 )
 
-// Plan is what a change would do to one group, and when it is applied, what it
-// did.
-type Plan struct {
-	Group    string    `json:"group"`
-	Applied  bool      `json:"applied"`
-	Verified *Verified `json:"verified"` // nil while nothing is written
-	// Blocked are the members that must stop before the plan can be applied.
-	Blocked    []inspect.Member `json:"blocked"`
-	Receipt    *string          `json:"receipt"`
-	Partitions []Change         `json:"partitions"`
-	Total      Total            `json:"total"`
+// Kind is what a plan is made for.
+type Kind string
 
-	refusals []string
-	// Left are partitions of the same topics without a commit: the policy
-	// decides about them, not this plan.
-	left []inspect.TopicPartition
-	// create: the group does not exist yet.
-	state string
-	typ   string
+// The kinds of plans.
+const (
+	KindReset  Kind = "reset"
+	KindUndo   Kind = "undo"
+	KindImport Kind = "import"
+	KindCopy   Kind = "copy"
+	KindDelete Kind = "delete"
+)
+
+// Plan is what a change would do to one group, and when it is applied, what it
+// did. It is complete: a plan that was written down and read again is applied
+// as the first one would have been.
+type Plan struct {
+	Group        string    `json:"group"`
+	Kind         Kind      `json:"kind"`
+	Type         string    `json:"type"`
+	ProtocolType string    `json:"protocol_type"`
+	State        string    `json:"state"`
+	Applied      bool      `json:"applied"`
+	Verified     *Verified `json:"verified"` // nil while nothing is written
+	// Creates: the group does not exist yet.
+	Creates bool `json:"creates_group"`
+	// Deletes: the group itself is deleted, with all its commits.
+	Deletes bool `json:"deletes_group"`
+	// Blocked are the members that must stop before the plan can be applied.
+	Blocked []inspect.Member `json:"blocked"`
+	// Receipt is the file that undo reads.
+	Receipt    *string  `json:"receipt"`
+	Partitions []Change `json:"partitions"`
+	Total      Total    `json:"total"`
+	// Refusals are why the plan cannot be carried out as it stands, beyond the
+	// errors of its partitions.
+	Refusals []string `json:"refusals"`
+	// Warnings are what its reader may not expect.
+	Warnings []string `json:"warnings"`
 }
 
-// Change is what happens to one partition.
+// Action is what is done to a partition's commit.
+type Action string
+
+// The actions.
+const (
+	ActionNone   Action = "none"
+	ActionWrite  Action = "write"
+	ActionDelete Action = "delete"
+)
+
+// Change is what happens to one partition. New fields come last: CSV has them
+// in this order.
 type Change struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	From      *int64 `json:"from"` // nil: no commit
-	To        *int64 `json:"to"`   // nil: left alone
+	To        *int64 `json:"to"`   // nil: left alone, or deleted
 	LogStart  *int64 `json:"log_start"`
 	LogEnd    *int64 `json:"log_end"`
 	// Reread is how many offsets will be read again; nil where from is nil or
@@ -79,9 +96,21 @@ type Change struct {
 	Lost    *int64  `json:"lost"` // were deleted before they were read
 	Note    *string `json:"note"`
 	Error   *string `json:"error"`
+	Action  Action  `json:"action"`
+	// Written: the broker has accepted it, or it was seen to be there.
+	Written bool    `json:"written"`
+	TopicID *string `json:"topic_id"`
+	// What is stored with the commit, before and after.
+	FromEpoch    *int32  `json:"from_leader_epoch"`
+	ToEpoch      *int32  `json:"to_leader_epoch"`
+	FromMetadata *string `json:"from_metadata"`
+	ToMetadata   *string `json:"to_metadata"`
+	// FromTime and ToTime are the times of the records at from and to; nil
+	// unless asked for, and where there is no record.
+	FromTime *string `json:"from_time"`
+	ToTime   *string `json:"to_time"`
 
-	topicID string
-	written bool
+	err error // behind Error, of a write
 }
 
 // Total sums up a plan's changes.
@@ -94,6 +123,10 @@ type Total struct {
 // ErrNothingSelected means that the selection has no partition.
 var ErrNothingSelected = errors.New("nothing selected")
 
+// ErrNoTopic means that a selected topic or partition does not exist, or may
+// not be seen.
+var ErrNoTopic = errors.New("it does not exist, or this user may not see it")
+
 // RefusedError means that a change would be unsafe. Nothing was written.
 type RefusedError struct {
 	Group   string
@@ -104,235 +137,199 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused for group %s: %s", e.Group, strings.Join(e.Reasons, "; "))
 }
 
-// Build makes the plan for one group, of which all partitions of the topics
-// concerned were described.
-func Build(g inspect.Group, o Options) (Plan, error) {
-	p := Plan{Group: g.Group, Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, state: g.State, typ: g.Type}
-	for i := range g.Partitions {
-		row := &g.Partitions[i]
-		switch selected(o.Topics, row) {
-		case yes:
-			p.Partitions = append(p.Partitions, change(row, o))
-		case sibling:
-			p.left = append(p.left, inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition})
-		}
+// newPlan begins a plan for a group.
+func newPlan(g inspect.Group, kind Kind) Plan {
+	return Plan{
+		Group: g.Group, Kind: kind, Type: g.Type, ProtocolType: g.ProtocolType, State: g.State,
+		Creates: g.State == "Dead" && len(g.Members) == 0,
+		Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, Refusals: []string{}, Warnings: []string{},
 	}
-	if err := missing(g, o.Topics); err != nil {
-		return p, err
-	}
-	if len(p.Partitions) == 0 {
-		return p, fmt.Errorf("group %s: %w: it has no commits; name topics with --topic", g.Group, ErrNothingSelected)
-	}
+}
+
+func (p *Plan) warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+// finish sums up.
+func (p *Plan) finish() {
+	p.Total = Total{}
 	for i := range p.Partitions {
 		c := &p.Partitions[i]
-		if c.Error != nil {
-			p.refusals = append(p.refusals, fmt.Sprintf("%s-%d: %s", c.Topic, c.Partition, *c.Error))
-		}
-	}
-	p.Total = sum(p.Partitions)
-	return p, nil
-}
-
-type match int
-
-const (
-	no match = iota
-	yes
-	sibling
-)
-
-func selected(topics []TopicSelection, row *inspect.Partition) match {
-	if len(topics) == 0 {
-		switch {
-		case row.Committed != nil:
-			return yes
-		case row.Status == inspect.NoCommit:
-			return sibling
-		}
-		return no
-	}
-	for _, t := range topics {
-		if t.Topic == row.Topic && (t.Partitions == nil || slices.Contains(t.Partitions, row.Partition)) {
-			return yes
-		}
-	}
-	return no
-}
-
-// missing finds selected topics and partitions that do not exist.
-func missing(g inspect.Group, topics []TopicSelection) error {
-	have := map[inspect.TopicPartition]bool{}
-	known := map[string]bool{}
-	for i := range g.Partitions {
-		row := &g.Partitions[i]
-		if row.Status != inspect.TopicGone {
-			have[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = true
-			known[row.Topic] = true
-		}
-	}
-	for _, t := range topics {
-		if !known[t.Topic] {
-			return fmt.Errorf("topic %s: %w", t.Topic, ErrNoTopic)
-		}
-		for _, p := range t.Partitions {
-			if !have[inspect.TopicPartition{Topic: t.Topic, Partition: p}] {
-				return fmt.Errorf("topic %s has no partition %d: %w", t.Topic, p, ErrNoTopic)
+		for _, n := range []struct {
+			sum *int64
+			add *int64
+		}{{&p.Total.Reread, c.Reread}, {&p.Total.Skipped, c.Skipped}, {&p.Total.Lost, c.Lost}} {
+			if n.add != nil {
+				*n.sum += *n.add
 			}
 		}
 	}
-	return nil
 }
-
-// ErrNoTopic means that a selected topic or partition does not exist, or may
-// not be seen.
-var ErrNoTopic = errors.New("it does not exist, or this user may not see it")
-
-// change plans one partition.
-func change(row *inspect.Partition, o Options) Change {
-	c := Change{Topic: row.Topic, Partition: row.Partition, From: row.Committed, LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost}
-	if row.TopicID != nil {
-		c.topicID = *row.TopicID
-	}
-	var notes []string
-	if row.LogStart == nil || row.LogEnd == nil {
-		reason := string(row.Status)
-		if row.Error != nil {
-			reason += ": " + *row.Error
-		}
-		if row.Status == inspect.TopicGone && len(o.Topics) == 0 {
-			c.Note = ptr("the topic is gone: left alone")
-			return c
-		}
-		c.Error = ptr("cannot be planned: " + reason)
-		return c
-	}
-	to, err := target(row, o)
-	if err != "" {
-		c.Error = &err
-		return c
-	}
-	if to == nil {
-		c.Note = ptr("no commit: left to the policy")
-		return c
-	}
-	c.To = to
-	if o.To.kind != current && (*to < *row.LogStart || *to > *row.LogEnd) && !o.Clamp {
-		c.Error = ptr(fmt.Sprintf("offset %d is outside the log (%d to %d); --clamp moves it inside", *to, *row.LogStart, *row.LogEnd))
-		return c
-	}
-	if inside := min(max(*to, *row.LogStart), *row.LogEnd); inside != *to && o.Clamp {
-		notes = append(notes, fmt.Sprintf("clamped from %d", *to))
-		*to = inside
-	}
-	if o.To.kind == latest && row.LastStable != nil && *row.LastStable < *row.LogEnd && o.Isolation != ReadCommitted {
-		notes = append(notes, fmt.Sprintf("open transaction: last stable offset is %d", *row.LastStable))
-		if o.Isolation == Unstated {
-			c.Error = ptr(fmt.Sprintf("a transaction is open from offset %d on: say --isolation read_committed to stop there, or read_uncommitted to skip it", *row.LastStable))
-		}
-	}
-	if row.Committed == nil {
-		notes = append(notes, "creates a commit")
-	} else if *row.Committed == *to && !o.Touch {
-		notes = append(notes, "does not move")
-	}
-	if row.Metadata != nil && *row.Metadata != "" && c.moves(o) {
-		notes = append(notes, fmt.Sprintf("erases the metadata %q", *row.Metadata))
-	}
-	if len(notes) > 0 {
-		c.Note = ptr(strings.Join(notes, "; "))
-	}
-	c.Reread, c.Skipped = inspect.Move(c.From, *to, *row.LogStart, *row.LogEnd)
-	return c
-}
-
-// target is where the position lies on a partition; nil leaves it alone.
-func target(row *inspect.Partition, o Options) (to *int64, err string) {
-	switch o.To.kind {
-	case earliest:
-		return ptr(*row.LogStart), ""
-	case latest:
-		if o.Isolation == ReadCommitted && row.LastStable != nil {
-			return ptr(*row.LastStable), ""
-		}
-		return ptr(*row.LogEnd), ""
-	case at:
-		return ptr(o.To.offset), ""
-	}
-	if row.Committed == nil {
-		if o.To.kind == shift {
-			return nil, "no commit to shift from"
-		}
-		return nil, ""
-	}
-	if o.To.kind == current {
-		return ptr(*row.Committed), ""
-	}
-	return ptr(saturated(*row.Committed, o.To.offset)), ""
-}
-
-// saturated adds without wrapping around: offsets reach up to 2^63-1.
-func saturated(a, b int64) int64 {
-	sum := a + b
-	if b > 0 && sum < a {
-		return 1<<63 - 1
-	}
-	return sum
-}
-
-// moves says whether the change is written.
-func (c *Change) moves(o Options) bool {
-	return c.To != nil && (c.From == nil || *c.From != *c.To || o.Touch)
-}
-
-func sum(changes []Change) Total {
-	var t Total
-	for _, c := range changes {
-		if c.Reread != nil {
-			t.Reread += *c.Reread
-		}
-		if c.Skipped != nil {
-			t.Skipped += *c.Skipped
-		}
-		if c.Lost != nil {
-			t.Lost += *c.Lost
-		}
-	}
-	return t
-}
-
-// Left are the uncommitted partitions of the same topics, about which the
-// policy decides.
-func (p *Plan) Left() []inspect.TopicPartition { return p.left }
 
 // Refused says why the plan cannot be carried out as it stands; nil if it can.
 // Members do not count: they may be gone when it is applied.
 func (p *Plan) Refused() error {
-	if len(p.refusals) == 0 {
+	reasons := append([]string{}, p.Refusals...)
+	for i := range p.Partitions {
+		if c := &p.Partitions[i]; c.Error != nil && !c.Written {
+			reasons = append(reasons, fmt.Sprintf("%s-%d: %s", c.Topic, c.Partition, *c.Error))
+		}
+	}
+	if len(reasons) == 0 {
 		return nil
 	}
-	return &RefusedError{Group: p.Group, Reasons: p.refusals}
+	return &RefusedError{Group: p.Group, Reasons: reasons}
 }
 
 // Active says who must stop before the plan can be applied; nil if nobody.
 func (p *Plan) Active() error {
-	var reasons []string
+	if p.allowedWhileActive() {
+		return nil
+	}
+	var members []string
 	for i := range p.Blocked {
-		m := &p.Blocked[i]
-		who := fmt.Sprintf("client %s on %s", m.ClientID, m.Host)
-		if m.InstanceID != nil {
-			who += " (static member " + *m.InstanceID + ")"
-		}
-		reasons = append(reasons, who)
+		members = append(members, memberText(&p.Blocked[i]))
 	}
 	switch {
-	case len(reasons) > 0:
-		return &RefusedError{Group: p.Group, Reasons: []string{"it has members that must stop first: " + strings.Join(reasons, ", ")}}
-	case p.state != "" && p.state != "Empty" && p.state != "Dead":
-		return &RefusedError{Group: p.Group, Reasons: []string{"its state is " + p.state}}
-	case p.typ != inspect.Classic && p.typ != inspect.Consumer:
-		return &RefusedError{Group: p.Group, Reasons: []string{"groups of type " + p.typ + " are not changed"}}
+	case len(members) > 0:
+		return &RefusedError{Group: p.Group, Reasons: []string{"it has members that must stop first: " + strings.Join(members, ", ")}}
+	case p.State != "" && p.State != "Empty" && p.State != "Dead":
+		return &RefusedError{Group: p.Group, Reasons: []string{"its state is " + p.State}}
 	}
 	return nil
 }
+
+func memberText(m *inspect.Member) string {
+	who := fmt.Sprintf("client %s on %s", m.ClientID, m.Host)
+	if m.InstanceID != nil {
+		who += " (static member " + *m.InstanceID + ")"
+	}
+	return who
+}
+
+// allowedWhileActive: brokers delete commits of topics that no member of a
+// consumer group subscribes to. They themselves refuse the others.
+func (p *Plan) allowedWhileActive() bool {
+	return p.Kind == KindDelete && !p.Deletes && (p.Type == inspect.Consumer || p.Type == inspect.Classic && p.ProtocolType == "consumer")
+}
+
+// moving are the changes that are written.
+func (p *Plan) moving() []*Change {
+	var out []*Change
+	for i := range p.Partitions {
+		if c := &p.Partitions[i]; c.Action != ActionNone {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// topics are the names in the plan.
+func (p *Plan) topics() []string {
+	var out []string
+	for i := range p.Partitions {
+		out = append(out, p.Partitions[i].Topic)
+	}
+	return out
+}
+
+func (c *Change) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if c.Note != nil {
+		text = *c.Note + "; " + text
+	}
+	c.Note = &text
+}
+
+func (c *Change) fail(format string, args ...any) { c.Error = ptr(fmt.Sprintf(format, args...)) }
+
+// newChange begins the change of a partition as it was seen.
+func newChange(row *inspect.Partition) Change {
+	return Change{
+		Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Action: ActionNone,
+		From: row.Committed, FromEpoch: row.LeaderEpoch, FromMetadata: row.Metadata,
+		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost,
+	}
+}
+
+// readable says whether the partition's log could be looked at; if not, the
+// change has an error that says why.
+func (c *Change) readable(row *inspect.Partition) bool {
+	if row.LogStart != nil && row.LogEnd != nil {
+		return true
+	}
+	reason := string(row.Status)
+	if row.Error != nil {
+		reason += ": " + *row.Error
+	}
+	c.fail("cannot be planned: %s", reason)
+	return false
+}
+
+// limits are what may be done with a target.
+type limits struct {
+	// clamp moves a target outside the log inside, instead of refusing it.
+	clamp bool
+	// outside allows targets outside the log.
+	outside bool
+	// touch also writes what does not move.
+	touch bool
+	// exact writes also where only epoch or metadata change.
+	exact bool
+}
+
+// aim sets where the change goes, and what that means.
+func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
+	start, end := *row.LogStart, *row.LogEnd
+	if inside := min(max(to.Offset, start), end); inside != to.Offset {
+		switch {
+		case l.clamp:
+			c.note("clamped from %d", to.Offset)
+			to = inspect.Commit{Offset: inside, LeaderEpoch: -1, Metadata: to.Metadata}
+		case l.outside && to.Offset >= 0:
+			c.note("outside the log (%d to %d)", start, end)
+		default:
+			c.To = &to.Offset
+			c.fail("offset %d is outside the log (%d to %d); --clamp moves it inside", to.Offset, start, end)
+			return
+		}
+	}
+	c.To, c.ToMetadata = &to.Offset, &to.Metadata
+	if to.LeaderEpoch >= 0 {
+		c.ToEpoch = &to.LeaderEpoch
+	}
+	c.Reread, c.Skipped = inspect.Move(c.From, to.Offset, start, end)
+	same := c.From != nil && *c.From == to.Offset
+	if l.exact {
+		same = same && equal(c.FromEpoch, c.ToEpoch) && equal(c.FromMetadata, c.ToMetadata)
+	}
+	if same && !l.touch {
+		c.note("does not move")
+		c.ToEpoch, c.ToMetadata = c.FromEpoch, c.FromMetadata
+		return
+	}
+	c.Action = ActionWrite
+	if c.From == nil {
+		c.note("creates a commit")
+	}
+	if row.Metadata != nil && *row.Metadata != "" && to.Metadata == "" {
+		c.note("erases the metadata %q", *row.Metadata)
+	}
+}
+
+// seen notes what is odd about the partition as it stands.
+func (c *Change) seen(row *inspect.Partition) {
+	if row.PendingTxn != nil && *row.PendingTxn {
+		c.note("a transaction holds a commit: consumers wait until it ends, and its producer may commit again")
+	}
+	if row.LeaderEpoch != nil && row.CurrentEpoch != nil && *row.LeaderEpoch > *row.CurrentEpoch {
+		c.note("the commit's leader epoch %d is above the current %d, which hangs Java consumers", *row.LeaderEpoch, *row.CurrentEpoch)
+	}
+	if row.Subscribed != nil && !*row.Subscribed {
+		c.note("no member subscribes to the topic")
+	}
+}
+
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func ptr[T any](v T) *T { return &v }

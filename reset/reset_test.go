@@ -23,6 +23,7 @@ func TestParsePosition(t *testing.T) {
 		"earliest": reset.Earliest(), "latest": reset.Latest(), "current": reset.Current(),
 		"0": reset.At(0), "1500": reset.At(1500), "+100": reset.Shift(100), "-100": reset.Shift(-100), "+0": reset.Shift(0),
 		"9223372036854775807": reset.At(1<<63 - 1),
+		"2h":                  reset.Ago(2 * time.Hour), "PT2H": reset.Ago(2 * time.Hour), "1d12h": reset.Ago(36 * time.Hour), "P1DT12H": reset.Ago(36 * time.Hour),
 	} {
 		got, err := reset.ParsePosition(s)
 		if err != nil || got != want {
@@ -32,9 +33,79 @@ func TestParsePosition(t *testing.T) {
 			t.Errorf("%q prints as %q, which reads as %v, %v", s, got, again, err)
 		}
 	}
-	for _, s := range []string{"", "Earliest", "1.5", "1e3", "0x10", "--5", "9223372036854775808", "10 ", "offset"} {
+	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for _, s := range []string{"2026-11-23T09:00:00+01:00", "2026-11-23T08:00:00Z", "2026-11-23T08:00Z", "2026-11-23T09:00:00.000+0100", "2026-11-23T03:00:00-05"} {
+		for prefix, want := range map[string]reset.Position{"": reset.Since(at), "as-of:": reset.AsOf(at)} {
+			got, err := reset.ParsePosition(prefix + s)
+			if err != nil || got.String() != want.String() && !strings.Contains(got.String(), "T0") {
+				t.Errorf("ParsePosition(%q) = %v, %v; want %v", prefix+s, got, err, want)
+			}
+		}
+		if got, err := reset.ParseTime(s); err != nil || !got.Equal(at) {
+			t.Errorf("ParseTime(%q) = %v, %v; want %v", s, got, err, at)
+		}
+	}
+	if got, err := reset.ParseTime("2026-11-23T08:00:00.6Z"); err != nil || got.Nanosecond() != 600_000_000 {
+		t.Errorf("a fraction: %v, %v", got, err) // Kafka's tool takes .6 for 6 ms
+	}
+	for _, s := range []string{"2026-11-23T09:00:00", "2026-11-23", "2026-11-23T09:00"} {
+		if _, err := reset.ParsePosition(s); err == nil || !strings.Contains(err.Error(), "zone") {
+			t.Errorf("ParsePosition(%q): %v, want a word about the zone", s, err)
+		}
+	}
+	for _, s := range []string{"", "Earliest", "1.5", "1e3", "0x10", "--5", "9223372036854775808", "-9223372036854775809", "10 ", "offset", "as-of:", "as-of:2h", "as-of:2026-11-23", "-2h", "P1M", "2026-13-23T09:00:00Z", "PT-1H"} {
 		if got, err := reset.ParsePosition(s); err == nil {
 			t.Errorf("ParsePosition(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+func TestParseSettings(t *testing.T) {
+	got, err := reset.ParseSettings([]string{"a:0=1500", "a:1=latest", "b=c:2=-5", "d:0=2h"})
+	if err == nil {
+		t.Errorf("a topic with an equals sign: %v", got)
+	}
+	got, err = reset.ParseSettings([]string{"a:0=1500", "a:1=latest", "d.e:0=-5"})
+	want := []reset.Setting{{"a", 0, reset.At(1500)}, {"a", 1, reset.Latest()}, {"d.e", 0, reset.Shift(-5)}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+	for _, s := range []string{"", "a", "a:0", "a:0=", "a=5", ":0=5", "a:x=5", "a:-1=5", "a:0-3=5", "a:0,1=5"} {
+		if got, err := reset.ParseSettings([]string{s}); err == nil {
+			t.Errorf("ParseSettings(%q) = %v, want an error", s, got)
+		}
+	}
+	if _, err := reset.ParseSettings([]string{"a:0=1", "a:0=1"}); err == nil {
+		t.Error("a partition set twice")
+	}
+}
+
+func TestReadCSV(t *testing.T) {
+	for text, want := range map[string][]reset.FileRow{
+		"t,0,5\nt,1,7\n\n":   {{Topic: "t", Offset: 5, Line: 1}, {Topic: "t", Partition: 1, Offset: 7, Line: 2}}, // Kafka's own trailing line
+		"g,t,0,5\r\nh,t,0,5": {{Group: "g", Topic: "t", Offset: 5, Line: 1}, {Group: "h", Topic: "t", Offset: 5, Line: 2}},
+		`"a ""g"", b",t,0,5`: {{Group: `a "g", b`, Topic: "t", Offset: 5, Line: 1}},
+		`"a-topic-longer-than-24-characters",12,9223372036854775807`: {{Topic: "a-topic-longer-than-24-characters", Partition: 12, Offset: 1<<63 - 1, Line: 1}},
+	} {
+		got, err := reset.ReadCSV(strings.NewReader(text))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+			continue
+		}
+		var again strings.Builder
+		if err := reset.WriteCSV(&again, got); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := reset.ReadCSV(strings.NewReader(again.String())); err != nil || len(back) != len(got) {
+			t.Errorf("%q was written as %q, which reads as %v, %v", text, again.String(), back, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "no lines", "t,0": "line 1", "t,0,5\nt,1": "line 2", "t,0,5\ng,t,1,5": "line 2", "t,1,5\nt,1,6": "line 2", "topic,partition,offset\nt,0,5": "header",
+		"t,0,-5": "line 1", "t,-1,5": "line 1", "t,0,x": "line 1", ",0,5": "topic is empty", ",t,0,5": "group is empty", "t,0,5,6,7": "5 columns", "t,0,9223372036854775808": "no offset", "\"t,0,5": "line 1", "t,0,5\xff": "UTF-8",
+	} {
+		if got, err := reset.ReadCSV(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v; want an error with %q", text, got, err, want)
 		}
 	}
 }
@@ -63,7 +134,7 @@ func row(partition int32, committed *int64, start, end int64) inspect.Partition 
 
 func build(t *testing.T, o reset.Options, rows ...inspect.Partition) reset.Plan {
 	t.Helper()
-	p, err := reset.Build(inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: rows}, o)
+	p, err := reset.Build(inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: rows}, o, reset.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,17 +171,17 @@ func TestUnreadablePartitions(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	_, err := reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest()})
+	_, err := reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest()}, reset.Known{})
 	if !errors.Is(err, reset.ErrNothingSelected) {
 		t.Errorf("nothing committed: %v, want ErrNothingSelected", err)
 	}
-	_, err = reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest(), Topics: []reset.TopicSelection{{Topic: "u"}}})
+	_, err = reset.Build(inspect.Group{Group: "g", Partitions: []inspect.Partition{row(0, nil, 0, 50)}}, reset.Options{To: reset.Earliest(), Topics: []reset.TopicSelection{{Topic: "u"}}}, reset.Known{})
 	if !errors.Is(err, reset.ErrNoTopic) {
 		t.Errorf("unknown topic: %v, want ErrNoTopic", err)
 	}
 	p := build(t, reset.Options{To: reset.Earliest()}, row(0, ptr[int64](3), 0, 50), row(1, nil, 0, 50))
-	if len(p.Partitions) != 1 || len(p.Left()) != 1 || p.Left()[0].Partition != 1 {
-		t.Errorf("siblings: %v left %v", p.Partitions, p.Left())
+	if len(p.Partitions) != 1 || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "no commit on t-1: left to the policy") {
+		t.Errorf("siblings: %v, warned of %v", p.Partitions, p.Warnings)
 	}
 }
 
@@ -214,7 +285,7 @@ func TestStalePlans(t *testing.T) {
 			c := reset.New(cl)
 			p := plan(t, c, o)
 			interfere(t, cl)
-			err := c.Apply(t.Context(), &p, o)
+			err := c.Apply(t.Context(), &p, reset.ApplyOptions{})
 			var refused *reset.RefusedError
 			if !errors.As(err, &refused) || !strings.Contains(err.Error(), name) || p.Applied || p.Verified != nil {
 				t.Fatalf("got %v, applied %v; want a refusal: %s", err, p.Applied, name)
@@ -234,7 +305,7 @@ func TestOnlyTheSelectionMoves(t *testing.T) {
 	c := reset.New(cl)
 	o := reset.Options{To: reset.At(3), Topics: []reset.TopicSelection{{Topic: "t"}}}
 	p := plan(t, c, o)
-	if err := c.Apply(t.Context(), &p, o); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
+	if err := c.Apply(t.Context(), &p, reset.ApplyOptions{}); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
 		t.Fatalf("Apply: %v, %+v", err, p)
 	}
 	os, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "g")

@@ -35,6 +35,9 @@ func precedence() []int {
 	return []int{exitInterrupted, exitUsage, exitRefused, exitFailed, exitCondition, exitPartial}
 }
 
+// errNoReceipt: there is nothing that undo could go by.
+var errNoReceipt = errors.New("no receipt of a change")
+
 var errInterrupted = errors.New("interrupted")
 
 // usageError is a call that cannot be understood or carried out as it stands.
@@ -105,6 +108,7 @@ func diagnose(err error) diagnosis {
 		refused     *reset.RefusedError
 		incomplete  *reset.IncompleteError
 		verify      *verifyError
+		receipt     *reset.ReceiptError
 		inUse       *addressInUseError
 	)
 	switch {
@@ -128,6 +132,14 @@ func diagnose(err error) diagnosis {
 		d.partialWrite = incomplete.Written > 0
 	case errors.As(err, &verify):
 		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
+	case errors.As(err, &receipt):
+		d.Kind = "receipt"
+		hint("nothing was changed. --receipt FILE writes it elsewhere (or set OFFSETS_STATE_DIR); --no-receipt does without a way back")
+	case errors.Is(err, errNoReceipt):
+		d.Kind = "no_receipt"
+		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
+	case errors.Is(err, reset.ErrFuture):
+		d.Kind, d.code = "usage", exitUsage
 	case errors.Is(err, reset.ErrNothingSelected):
 		d.Kind, d.code = "usage", exitUsage
 	case errors.As(err, &inUse):

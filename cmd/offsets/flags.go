@@ -46,6 +46,9 @@ type common struct {
 	verbose   bool
 	// isDefault: nobody named a broker.
 	isDefault bool
+	// connection is the flags that say which cluster, for commands to be typed
+	// next.
+	connection []string
 }
 
 func (e *env) common(c *cli.Context) (common, error) {
@@ -60,6 +63,11 @@ func (e *env) common(c *cli.Context) (common, error) {
 		var err error
 		if o.config, err = connect.ReadConfig(file); err != nil {
 			return o, err
+		}
+	}
+	for _, flag := range []string{"bootstrap-server", "command-config"} {
+		if c.IsSet(flag) {
+			o.connection = append(o.connection, "--"+flag, quoted(c.String(flag)))
 		}
 	}
 	switch list := cmp.Or(c.String("bootstrap-server"), e.Getenv("OFFSETS_BOOTSTRAP_SERVER")); {

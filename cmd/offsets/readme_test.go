@@ -41,6 +41,7 @@ func TestReadmeTour(t *testing.T) {
 	}
 	env := childEnv(map[string]string{
 		"PATH": bin + string(os.PathListSeparator) + os.Getenv("PATH"), "OFFSETS_BOOTSTRAP_SERVER": s.Addr, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_GROUP": "",
+		"OFFSETS_STATE_DIR": t.TempDir(),
 	})
 	commands := 0
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(tour, -1) {

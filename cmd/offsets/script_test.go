@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +33,11 @@ import (
 //	given …                    prepares the broker, see given
 //	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
 //	kafka-console-consumer …
+//	kafka-share-groups …
+//	share-member GROUP TOPIC MS   a member of a share group, for so long
 //	contract COMMAND FILE      checks a JSON output against contract.json
 //	silent                     sets $SILENT to a port that takes connections and says nothing
+//	now NAME                sets $NAME to the time
 //	same-commits DECODED FORMATTED PREFIX   compares with Kafka's OffsetsMessageFormatter
 func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.TestScript, bool, []string) {
 	java := func(command func(*kafkatest.Cluster, context.Context, ...string) *exec.Cmd) func(*testscript.TestScript, bool, []string) {
@@ -55,12 +59,19 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 		"given":                  cmdGiven,
 		"contract":               cmdContract,
 		"silent":                 cmdSilent,
+		"now":                    cmdNow,
 		"same-commits":           cmdSameCommits,
 		"kafka-consumer-groups":  java((*kafkatest.Cluster).ConsumerGroups),
 		"kafka-console-consumer": java((*kafkatest.Cluster).ConsoleConsumer),
+		"kafka-share-groups":     java((*kafkatest.Cluster).ShareGroups),
+		"share-member":           java(shareMember),
 	}
 	maps.Copy(commands, pythonCommands())
 	return commands
+}
+
+func shareMember(k *kafkatest.Cluster, ctx context.Context, args ...string) *exec.Cmd {
+	return k.Java(ctx, filepath.Join("testdata", "java", "ShareMember.java"), append([]string{k.Bootstrap}, args...)...)
 }
 
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
@@ -162,10 +173,11 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 // cmdGiven prepares the broker without the program under test:
 //
 //	given topic NAME PARTITIONS
-//	given records TOPIC PARTITION COUNT      {"number": N}, N counted per partition
+//	given records TOPIC PARTITION COUNT [TIME]  {"number": N}, N counted per partition; one a second from TIME on
 //	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
 //	given no topic NAME
+//	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
 //	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open   commits an offset in a transaction
 func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -197,8 +209,13 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return err
 	case "records":
 		var records []*kgo.Record
+		first, _ := time.Parse(time.RFC3339, word(4)) // zero: now
 		for n := range number(3, 0) {
-			records = append(records, &kgo.Record{Topic: word(1), Partition: int32(number(2, 0)), Value: fmt.Appendf(nil, `{"number": %d}`, n)})
+			r := &kgo.Record{Topic: word(1), Partition: int32(number(2, 0)), Value: fmt.Appendf(nil, `{"number": %d}`, n)}
+			if !first.IsZero() {
+				r.Timestamp = first.Add(time.Duration(n) * time.Second)
+			}
+			records = append(records, r)
 		}
 		return retry(ctx, func() error { return cl.ProduceSync(ctx, records...).FirstErr() })
 	case "commit":
@@ -212,6 +229,8 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return errors.Join(err, resp.Error())
 	case "transaction":
 		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
+	case "member":
+		return givenMember(ctx, cl, word(1), word(2), word(3))
 	case "no":
 		_, err := adm.DeleteTopic(ctx, word(2))
 		return err
@@ -264,6 +283,61 @@ func cmdSameCommits(ts *testscript.TestScript, _ bool, args []string) {
 	if a != b || a == "[]" {
 		ts.Fatalf("ours:\n%s\nKafka's:\n%s", a, b)
 	}
+}
+
+// givenMember joins a classic group of any protocol type, completes a rebalance,
+// and leaves.
+func givenMember(ctx context.Context, cl *kgo.Client, group, protocolType, topic string) error {
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Group, join.ProtocolType, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis = group, protocolType, 10_000, 10_000
+	meta := kmsg.NewConsumerMemberMetadata()
+	meta.Topics = []string{topic}
+	p := kmsg.NewJoinGroupRequestProtocol()
+	p.Name, p.Metadata = "range", meta.AppendTo(nil)
+	join.Protocols = append(join.Protocols, p)
+	var joined *kmsg.JoinGroupResponse
+	err := retry(ctx, func() (err error) {
+		if joined, err = join.RequestWith(ctx, cl); err == nil {
+			err = kerr.ErrorForCode(joined.ErrorCode)
+		}
+		if errors.Is(err, kerr.MemberIDRequired) {
+			join.MemberID = joined.MemberID
+			if joined, err = join.RequestWith(ctx, cl); err == nil {
+				err = kerr.ErrorForCode(joined.ErrorCode)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("JoinGroup: %w", err)
+	}
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Group, sync.Generation, sync.MemberID, sync.ProtocolType, sync.Protocol = group, joined.Generation, joined.MemberID, &protocolType, kmsg.StringPtr("range")
+	assigned := kmsg.NewSyncGroupRequestGroupAssignment()
+	assigned.MemberID = joined.MemberID
+	sync.GroupAssignment = append(sync.GroupAssignment, assigned)
+	synced, err := sync.RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(synced.ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("SyncGroup: %w", err)
+	}
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Group, leave.MemberID = group, joined.MemberID
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = joined.MemberID
+	leave.Members = append(leave.Members, m)
+	_, err = leave.RequestWith(ctx, cl)
+	return err
+}
+
+// cmdNow sets a variable to the time, to the millisecond, with some
+// milliseconds before and after it in which nothing else happens.
+func cmdNow(ts *testscript.TestScript, _ bool, args []string) {
+	time.Sleep(30 * time.Millisecond)
+	ts.Setenv(args[0], time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	time.Sleep(30 * time.Millisecond)
 }
 
 // givenTransaction commits an offset in a transaction of its own producer, and

@@ -115,6 +115,12 @@ func (k *Cluster) ConsumerGroups(ctx context.Context, args ...string) *exec.Cmd 
 	return k.Java(ctx, class, append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
 }
 
+// ShareGroups returns Kafka's own kafka-share-groups, which older releases do
+// not have.
+func (k *Cluster) ShareGroups(ctx context.Context, args ...string) *exec.Cmd {
+	return k.Java(ctx, "org.apache.kafka.tools.consumer.group.ShareGroupCommand", append([]string{"--bootstrap-server", k.Bootstrap}, args...)...)
+}
+
 // ConsoleConsumer returns Kafka's own kafka-console-consumer.
 func (k *Cluster) ConsoleConsumer(ctx context.Context, args ...string) *exec.Cmd {
 	class := "org.apache.kafka.tools.consumer.ConsoleConsumer"

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/urfave/cli/v2"
+
+	"offsets/inspect"
+	"offsets/internal/duration"
+	"offsets/internal/render"
+	"offsets/reset"
+)
+
+// This file is what all commands that change group offsets have in common: a
+// plan is shown, asked about, applied, and told how to undo.
+
+const changeCategory = "Making the change"
+
+// changeFlags are the flags of every such command.
+func changeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "execute", Category: changeCategory, Usage: "make the change"},
+		&cli.BoolFlag{Name: "dry-run", Category: changeCategory, Usage: "only show the plan"},
+		&cli.StringFlag{Name: "plan-file", Category: changeCategory, Usage: "write the plan to `FILE`, for 'offsets apply FILE'"},
+		&cli.StringFlag{Name: "wait-empty", Category: changeCategory, Usage: "wait up to `DURATION` until the group has no members, and say for whom"},
+		&cli.StringSliceFlag{Name: "remove-static", Category: changeCategory, Usage: "remove the static member `INSTANCE-ID`, which a clean stop leaves in the group; may be given several times"},
+		&cli.StringFlag{Name: "settle", Category: changeCategory, Usage: "watch the group's commits for `DURATION` before the write (default 3s for groups that never had members, 0s for others)"},
+		&cli.BoolFlag{Name: "partial", Category: changeCategory, Usage: "of several groups, change those that can be changed"},
+		&cli.BoolFlag{Name: "streams-ok", Category: changeCategory, Usage: "change the offsets of a Kafka Streams application, whose state stores are not reset with them"},
+		&cli.StringFlag{Name: "receipt", Category: changeCategory, Usage: "write what undo needs to `FILE`, not to the state folder"},
+		&cli.BoolFlag{Name: "no-receipt", Category: changeCategory, Usage: "write no receipt: there is no undo then"},
+	}
+}
+
+// changeOptions is what they say.
+type changeOptions struct {
+	common
+	execute, dryRun, partial bool
+	// named: the command line says which group, so that it may be executed
+	// without a question.
+	named        bool
+	planFile     string
+	waitEmpty    time.Duration // 0: do not wait
+	removeStatic []string
+	settle       *time.Duration // nil: the default of each group
+	streamsOK    bool
+	receipts     *reset.Receipts // nil: none
+	command      []string
+}
+
+func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
+	if o.common, err = e.common(c); err != nil {
+		return o, err
+	}
+	o.execute, o.dryRun, o.partial, o.streamsOK = c.Bool("execute"), c.Bool("dry-run"), c.Bool("partial"), c.Bool("streams-ok")
+	o.planFile, o.removeStatic, o.command, o.named = c.String("plan-file"), c.StringSlice("remove-static"), e.Args, true
+	for flag, set := range map[string]func(time.Duration){
+		"wait-empty": func(d time.Duration) { o.waitEmpty = d },
+		"settle":     func(d time.Duration) { o.settle = &d },
+	} {
+		if !c.IsSet(flag) {
+			continue
+		}
+		d, err := duration.Parse(c.String(flag))
+		if err != nil {
+			return o, usagef("--%s: %s", flag, err)
+		}
+		set(d)
+	}
+	switch {
+	case o.execute && o.dryRun:
+		return o, usagef("--execute and --dry-run exclude each other")
+	case o.execute && o.planFile != "":
+		return o, usagef("--plan-file writes a plan down, --execute carries one out: 'offsets apply FILE --execute' comes after it")
+	case c.Bool("no-receipt") && c.IsSet("receipt"):
+		return o, usagef("--receipt and --no-receipt exclude each other")
+	case c.Bool("no-receipt"):
+		return o, nil
+	}
+	o.receipts = e.receipts(o.command)
+	o.receipts.File = c.String("receipt")
+	return o, nil
+}
+
+// receipts is where receipts are kept.
+func (e *env) receipts(command []string) *reset.Receipts {
+	dir := e.Getenv("OFFSETS_STATE_DIR")
+	if dir == "" {
+		if state := e.Getenv("XDG_STATE_HOME"); state != "" {
+			dir = filepath.Join(state, "offsets")
+		} else if home := e.Getenv("HOME"); home != "" {
+			dir = filepath.Join(home, ".local", "state", "offsets")
+		}
+	}
+	return &reset.Receipts{Dir: dir, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
+}
+
+// changeGroups shows plans and carries them out, as far as the options say.
+func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
+	if o.receipts != nil && o.receipts.File != "" && len(plans) > 1 {
+		return usagef("--receipt is one file for one group, but the plan has %d: without it, each gets its own in the state folder", len(plans))
+	}
+	if o.execute && !o.named {
+		return usagef("--execute needs the group on the command line")
+	}
+	e.tellPlans(plans, o)
+	if o.planFile != "" {
+		if err := e.writePlanFile(ctx, cl, plans, o); err != nil {
+			return err
+		}
+	}
+	refused := refusals(plans, o)
+	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format == render.Table && e.StdinIsTerminal && e.StderrIsTerminal
+	switch {
+	case o.execute && (len(refused) == 0 || o.partial):
+		err := e.apply(ctx, cl, plans, o)
+		return errors.Join(err, e.writePlans(o.common, plans, true))
+	case ask && len(refused) == 0:
+		if err := e.writePlans(o.common, plans, false); err != nil {
+			return err
+		}
+		if !e.confirm("apply this plan?") {
+			e.note("nothing was changed")
+			return nil
+		}
+		return errors.Join(e.apply(ctx, cl, plans, o), e.writePlans(o.common, plans, true))
+	}
+	err := e.writePlans(o.common, plans, false)
+	switch {
+	case len(refused) > 0:
+	case o.planFile != "":
+		e.note("nothing was changed; 'offsets apply %s --execute' makes the change", quoted(o.planFile))
+	default:
+		e.note("this is a plan, nothing was changed; --execute makes the change")
+	}
+	return errors.Join(append([]error{err}, refused...)...)
+}
+
+// tellPlans says on stderr what the reader of a plan may not expect.
+func (e *env) tellPlans(plans []reset.Plan, o changeOptions) {
+	for i := range plans {
+		p := &plans[i]
+		for _, w := range p.Warnings {
+			e.note("group %s: %s", p.Group, w)
+		}
+		if err := p.Active(); err != nil && !o.execute {
+			e.note("%s", strings.Replace(err.Error(), "refused for", "cannot be applied yet to", 1))
+		}
+	}
+}
+
+func (e *env) writePlanFile(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
+	id, err := inspect.New(cl).ClusterID(ctx)
+	if err != nil {
+		return err
+	}
+	err = reset.WritePlanFile(o.planFile, reset.PlanFile{ClusterID: id, Time: timestamp(e.Now()), Command: append([]string{"offsets"}, o.command[1:]...), Plans: plans})
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return nil
+}
+
+// refusals are the reasons not to go on. A plan without --execute is not
+// refused because of members: they may be gone when it is applied.
+func refusals(plans []reset.Plan, o changeOptions) []error {
+	var errs []error
+	for i := range plans {
+		if err := plans[i].Refused(); err != nil {
+			errs = append(errs, err)
+		}
+		if err := plans[i].Active(); err != nil && o.execute && o.waitEmpty == 0 && len(o.removeStatic) == 0 {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// apply carries out one plan after the other, after all have been looked at: if
+// one is refused, none is written.
+func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
+	changer := reset.New(cl)
+	var errs []error
+	ready := make([]bool, len(plans))
+	for i := range plans {
+		err := e.prepare(ctx, changer, &plans[i], o)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		ready[i] = err == nil
+	}
+	if len(errs) > 0 && (!o.partial || ctx.Err() != nil) {
+		return errors.Join(errs...)
+	}
+	applied := 0
+	for i := range plans {
+		p := &plans[i]
+		if !ready[i] {
+			continue
+		}
+		if ctx.Err() != nil {
+			errs = append(errs, context.Cause(ctx))
+			break
+		}
+		limited, cancel := bounded(ctx, o.common)
+		err := changer.Apply(limited, p, reset.ApplyOptions{Receipts: o.receipts, StreamsOK: o.streamsOK})
+		err = contextError(limited, err)
+		cancel()
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if p.Applied {
+			applied++
+		}
+		if v := p.Verified; v != nil && *v != reset.VerifiedYes {
+			errs = append(errs, &verifyError{p.Group, *v})
+		}
+		e.tellUndo(p, o)
+	}
+	if len(errs) > 0 && applied > 0 {
+		return &partialWriteError{errors.Join(errs...)}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare waits for what a plan has to wait for, and checks that it can be
+// applied then.
+func (e *env) prepare(ctx context.Context, changer *reset.Changer, p *reset.Plan, o changeOptions) error {
+	if len(o.removeStatic) > 0 {
+		if err := changer.RemoveStatic(ctx, p.Group, o.removeStatic); err != nil {
+			return err
+		}
+	}
+	if o.waitEmpty > 0 {
+		err := changer.WaitEmpty(ctx, p, o.waitEmpty, func(state string, members []string) {
+			e.note("group %s is %s: waiting for %s", p.Group, state, cmp.Or(strings.Join(members, ", "), "its members"))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	settle := settleTime(p, o)
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout+settle, &timeoutError{o.timeout})
+	defer cancel()
+	if settle > 0 && len(p.Partitions) > 0 {
+		e.note("group %s: watching for %s whether somebody commits to it", p.Group, settle)
+	}
+	return contextError(limited, changer.Check(limited, p, reset.ApplyOptions{Settle: settle, StreamsOK: o.streamsOK}))
+}
+
+// settleTime is how long a group's commits are watched: groups that never had
+// members may have consumers that use assign().
+func settleTime(p *reset.Plan, o changeOptions) time.Duration {
+	switch {
+	case o.settle != nil:
+		return *o.settle
+	case p.Type == inspect.Classic && p.ProtocolType == "" && !p.Creates:
+		return reset.DefaultSettle
+	}
+	return 0
+}
+
+// tellUndo gives the command that takes a change back.
+func (e *env) tellUndo(p *reset.Plan, o changeOptions) {
+	if p.Receipt == nil || !p.Applied {
+		return
+	}
+	command := append([]string{"offsets", "undo", groupArgument(p.Group), "--receipt", quoted(*p.Receipt), "--execute"}, o.connection...)
+	e.note("to take it back: %s", strings.Join(command, " "))
+}
+
+// groupArgument is a group as an argument that is not taken for a flag.
+func groupArgument(group string) string {
+	if group == "" || group[0] == '-' {
+		return "--group " + quoted(group)
+	}
+	return quoted(group)
+}
+
+// quoted is an argument as a shell takes it.
+func quoted(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// checkExpected holds a glob or --all against --expect-groups before anything
+// is executed.
+func checkExpected(s selection, g groups, expect *int, execute bool) error {
+	refuse := func(format string, args ...any) error {
+		return &reset.RefusedError{Group: strings.Join(s.patterns, " "), Reasons: []string{fmt.Sprintf(format, args...)}}
+	}
+	switch {
+	case execute && g.many && expect == nil:
+		return refuse("a glob or --all selects %s: say --expect-groups %d to execute it", plural(len(g.names), "group"), len(g.names))
+	case expect != nil && *expect != len(g.names):
+		return refuse("--expect-groups %d, but %d are selected: %s", *expect, len(g.names), strings.Join(g.names, ", "))
+	}
+	return nil
+}
+
+// verifyError: it was written, but reading back did not show it.
+type verifyError struct {
+	group    string
+	verified reset.Verified
+}
+
+func (e *verifyError) Error() string {
+	if e.verified == reset.Overwritten {
+		return fmt.Sprintf("group %s: committed offsets were overwritten right after the change: another consumer or tool commits to this group", e.group)
+	}
+	return fmt.Sprintf("group %s: written, but reading back failed; 'offsets describe %s' shows what is committed", e.group, e.group)
+}
+
+// confirm asks on stderr.
+func (e *env) confirm(question string) bool {
+	fmt.Fprintf(e.Stderr, "%s [y/N] ", question)
+	line, err := bufio.NewReader(e.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
+
+// connectForChange connects, and bounds what is read before the change.
+func (o common) connectForChange(ctx context.Context) (*kgo.Client, context.Context, func(), error) {
+	bound, cancel := bounded(ctx, o)
+	cl, err := o.connect(bound)
+	if err != nil {
+		defer cancel()
+		return nil, bound, nil, contextError(bound, err)
+	}
+	return cl, bound, func() { cancel(); cl.Close() }, nil
+}
+
+// topicsOf reads --topic.
+func topicsOf(c *cli.Context) ([]reset.TopicSelection, error) {
+	topics, err := reset.ParseTopics(c.StringSlice("topic"))
+	if err != nil {
+		return nil, usagef("--topic: %s", err)
+	}
+	if c.Bool("all-topics") && len(topics) > 0 {
+		return nil, usagef("--all-topics and --topic exclude each other")
+	}
+	return topics, nil
+}
+
+func intOf(c *cli.Context, flag string) *int {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	n := c.Int(flag)
+	return &n
+}
+
+// allGroupsRead: a group that cannot be read cannot be changed either.
+func allGroupsRead(failed []inspect.Problem) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	return problems(slices.Clone(failed), 0)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/urfave/cli/v2"
+
+	"offsets/inspect"
+	"offsets/internal/render"
+	"offsets/reset"
+)
+
+func undoCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "undo",
+		Usage:     "put back what the last change of a group replaced",
+		ArgsUsage: "[GROUP]",
+		Description: "Every change writes a receipt before it begins. undo reads the group's last one (or --receipt)\n" +
+			"and plans to put back offsets, metadata and, where that is safe, leader epochs; a commit that\n" +
+			"was not there is deleted again. An undo is a change like any other, and can be undone. What\n" +
+			"cannot be restored: the group's type and generation, and when its commits expire.\n\n" +
+			"   offsets undo billing            shows what would be put back\n" +
+			"   offsets undo billing --execute\n" +
+			"   offsets undo --list\n\n" +
+			"Exit: 0 done or planned, 1 failed or no receipt, 2 usage, 4 refused because it would be unsafe\n(the group is active, or has moved on since), 5 some partitions were not written.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the argument"},
+			&cli.BoolFlag{Name: "list", Usage: "list the receipts there are"},
+			&cli.BoolFlag{Name: "even-if-moved", Usage: "overwrite what was committed since the change"},
+		}, undoFlags()...),
+		Action: func(c *cli.Context) error {
+			o, err := undoOptionsOf(e, c)
+			if err != nil {
+				return err
+			}
+			return undo(c.Context, e, o)
+		},
+	}
+}
+
+// undoFlags: --receipt names the receipt that is read here.
+func undoFlags() []cli.Flag {
+	return slices.DeleteFunc(changeFlags(), func(f cli.Flag) bool {
+		if s, ok := f.(*cli.StringFlag); ok && s.Name == "receipt" {
+			s.Usage, s.Category = "undo the change of receipt `FILE`, not the last one", ""
+		}
+		return false
+	})
+}
+
+type undoOptions struct {
+	changeOptions
+	group       string
+	receipt     string
+	list        bool
+	evenIfMoved bool
+}
+
+func undoOptionsOf(e *env, c *cli.Context) (o undoOptions, err error) {
+	if o.changeOptions, err = changeOptionsOf(e, c); err != nil {
+		return o, err
+	}
+	if o.receipts != nil {
+		o.receipt, o.receipts.File = o.receipts.File, ""
+	}
+	o.list, o.evenIfMoved = c.Bool("list"), c.Bool("even-if-moved")
+	groups := c.Args().Slice()
+	if c.IsSet("group") {
+		groups = append(groups, c.String("group"))
+	}
+	switch {
+	case len(groups) > 1:
+		return o, usagef("undo takes one group at a time, got %s", strings.Join(groups, " "))
+	case len(groups) == 1:
+		o.group = groups[0]
+	default:
+		o.group, o.named = e.Getenv("OFFSETS_GROUP"), o.receipt != ""
+	}
+	if o.list && (o.receipt != "" || o.execute) {
+		return o, usagef("--list shows the receipts and does nothing else")
+	}
+	return o, nil
+}
+
+func undo(ctx context.Context, e *env, o undoOptions) error {
+	cl, bound, done, err := o.connectForChange(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	id, err := inspect.New(cl).ClusterID(bound)
+	if err != nil {
+		return contextError(bound, err)
+	}
+	if o.list {
+		return e.listReceipts(o, id)
+	}
+	r, err := e.receiptOf(&o, id)
+	if err != nil {
+		return err
+	}
+	if r.ClusterID != id {
+		return &reset.RefusedError{Group: r.Plan.Group, Reasons: []string{fmt.Sprintf("the receipt is of cluster %s, this is %s", r.ClusterID, id)}}
+	}
+	plan, err := planUndo(bound, cl, r, o)
+	if err != nil {
+		return contextError(bound, err)
+	}
+	e.note("group %s: change of %s, made with: %s", r.Plan.Group, r.Time, shellLine(r.Command))
+	if r.State == reset.ReceiptStarted {
+		e.note("that change did not end: what it wrote is found out from what is committed now")
+	}
+	return e.changeGroups(ctx, cl, []reset.Plan{plan}, o.changeOptions)
+}
+
+func planUndo(ctx context.Context, cl *kgo.Client, r *reset.Receipt, o undoOptions) (reset.Plan, error) {
+	wanted := r.Undo()
+	if len(wanted) == 0 {
+		return reset.Plan{}, fmt.Errorf("group %s: the change of %s wrote nothing: %w", r.Plan.Group, r.Time, errNoReceipt)
+	}
+	return reset.New(cl).RestorePlan(ctx, r.Plan.Group, wanted, reset.RestoreOptions{
+		Kind: reset.KindUndo, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
+	})
+}
+
+// receiptOf finds the receipt: the one that is named, or the group's last one.
+func (e *env) receiptOf(o *undoOptions, cluster string) (*reset.Receipt, error) {
+	if o.receipt != "" {
+		r, err := reset.ReadReceipt(o.receipt)
+		if err != nil {
+			return nil, usagef("--receipt: %s", err)
+		}
+		if o.group != "" && o.group != r.Plan.Group {
+			return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, o.group)
+		}
+		return r, nil
+	}
+	found, err := e.findReceipts(cluster)
+	if err != nil {
+		return nil, err
+	}
+	if o.group == "" {
+		if o.group, err = onlyGroupOf(found); err != nil {
+			return nil, err
+		}
+		e.note("group %s: the only one with receipts", o.group)
+	}
+	for _, r := range slices.Backward(found) {
+		if r.Plan.Group == o.group {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("group %s: %w in %s", o.group, errNoReceipt, e.receipts(e.Args).Dir)
+}
+
+func onlyGroupOf(found []*reset.Receipt) (string, error) {
+	var groups []string
+	for _, r := range found {
+		groups = append(groups, r.Plan.Group)
+	}
+	groups = unique(groups)
+	slices.Sort(groups)
+	switch len(groups) {
+	case 0:
+		return "", fmt.Errorf("of this cluster: %w", errNoReceipt)
+	case 1:
+		return groups[0], nil
+	}
+	err := usagef("no group named, and %d have receipts: %s", len(groups), strings.Join(groups, ", "))
+	err.Hint = "'offsets undo --list' shows them"
+	return "", err
+}
+
+// findReceipts lists the receipts of a cluster; files that cannot be read are
+// told, and are not the end.
+func (e *env) findReceipts(cluster string) ([]*reset.Receipt, error) {
+	found, unreadable, err := e.receipts(e.Args).List(cluster)
+	for _, err := range unreadable {
+		e.note("a file among the receipts is none: %s", err)
+	}
+	return found, err
+}
+
+// receiptRow is a receipt in a list.
+type receiptRow struct {
+	Time       string             `json:"time"`
+	Group      string             `json:"group"`
+	Kind       reset.Kind         `json:"kind"`
+	State      reset.ReceiptState `json:"state"`
+	Partitions int                `json:"partitions"`
+	Verified   *reset.Verified    `json:"verified"`
+	Receipt    string             `json:"receipt"`
+	Command    []string           `json:"command"`
+}
+
+type receiptsTail struct {
+	ClusterID string `json:"cluster_id"`
+}
+
+func (e *env) listReceipts(o undoOptions, cluster string) error {
+	found, err := e.findReceipts(cluster)
+	if err != nil {
+		return err
+	}
+	rows := []receiptRow{}
+	for _, r := range slices.Backward(found) {
+		if o.group == "" || r.Plan.Group == o.group {
+			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), r.Command})
+		}
+	}
+	return render.Write(e.Stdout, o.format, render.Result[receiptRow, receiptRow]{
+		Name:  "receipts",
+		Rows:  rowsOf(rows),
+		Tail:  func() any { return receiptsTail{cluster} },
+		Lines: one[receiptRow],
+		Sections: func(rows iter.Seq[receiptRow]) iter.Seq[render.Section] {
+			return sections(render.Section{
+				Columns: []render.Column{{Name: "TIME"}, {Name: "GROUP"}, {Name: "CHANGE"}, {Name: "PARTITIONS", Right: true}, {Name: "STATE"}, {Name: "RECEIPT"}},
+				Rows: cells(rows, func(r receiptRow) []string {
+					return []string{r.Time, r.Group, string(r.Kind), fmt.Sprint(r.Partitions), string(r.State), r.Receipt}
+				}),
+			})
+		},
+	})
+}
+
+// shellLine is a command as it would be typed.
+func shellLine(args []string) string {
+	var out []string
+	for _, a := range args {
+		out = append(out, quoted(a))
+	}
+	return strings.Join(out, " ")
+}

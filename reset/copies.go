@@ -1,0 +1,310 @@
+package reset
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"offsets/inspect"
+)
+
+// Export is what groups have committed, with what another place needs to find
+// it again.
+type Export struct {
+	Format     string          `json:"format"` // exportFormat
+	Version    int             `json:"version"`
+	ClusterID  string          `json:"cluster_id"`
+	ExportedAt string          `json:"exported_at"`
+	Groups     []ExportedGroup `json:"groups"`
+}
+
+// What an export says that it is.
+const (
+	ExportFormat  = "offsets-export"
+	ExportVersion = 1
+)
+
+// ExportedGroup is one group's commits.
+type ExportedGroup struct {
+	Group        string              `json:"group"`
+	Type         string              `json:"type"`
+	State        string              `json:"state"`
+	ProtocolType string              `json:"protocol_type"`
+	Partitions   []ExportedPartition `json:"partitions"`
+}
+
+// ExportedPartition is one commit.
+type ExportedPartition struct {
+	Topic       string  `json:"topic"`
+	TopicID     *string `json:"topic_id"`
+	Partition   int32   `json:"partition"`
+	Committed   *int64  `json:"committed"` // nil: could not be read, see error
+	LeaderEpoch *int32  `json:"leader_epoch"`
+	Metadata    *string `json:"metadata"`
+	CommitTime  *string `json:"commit_time"` // nil: not found in the commit log
+	LogStart    *int64  `json:"log_start"`
+	LogEnd      *int64  `json:"log_end"`
+	LastStable  *int64  `json:"last_stable"`
+	// TimestampBefore is the time of the last record below committed,
+	// TimestampAfter of the first at or above it; nil where there is none, or
+	// where it was not found.
+	TimestampBefore *string `json:"timestamp_before"`
+	TimestampAfter  *string `json:"timestamp_after"`
+	Error           *string `json:"error"`
+}
+
+// ExportOptions says what to look up beyond the commits.
+type ExportOptions struct {
+	// CommitTimes are read from the commit log.
+	CommitTimes bool
+	// Times of the records next to the commits are read from the topics.
+	Times bool
+	// Topics selects; none means all that have a commit.
+	Topics []TopicSelection
+}
+
+// ExportGroup reads what a described group has committed. Problems are what
+// could not be looked up; the commits are there all the same.
+func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOptions) (ExportedGroup, []error) {
+	out := ExportedGroup{Group: g.Group, Type: g.Type, State: g.State, ProtocolType: g.ProtocolType, Partitions: []ExportedPartition{}}
+	var problems []error
+	for i := range g.Partitions {
+		row := &g.Partitions[i]
+		failed := row.Committed == nil && row.Error != nil
+		if row.Committed == nil && !failed || len(o.Topics) > 0 && !selects(o.Topics, row.Topic, row.Partition) {
+			continue
+		}
+		out.Partitions = append(out.Partitions, ExportedPartition{
+			Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Committed: row.Committed, LeaderEpoch: row.LeaderEpoch, Metadata: row.Metadata,
+			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error,
+		})
+	}
+	if o.CommitTimes && g.Type != inspect.Share {
+		if state, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
+			problems = append(problems, fmt.Errorf("commit times of group %s: %w", g.Group, err))
+		} else {
+			out.commitTimes(state)
+		}
+	}
+	if o.Times {
+		if err := c.exportTimes(ctx, &out); err != nil {
+			problems = append(problems, fmt.Errorf("times of records of group %s: %w", g.Group, err))
+		}
+	}
+	return out, problems
+}
+
+func (g *ExportedGroup) commitTimes(state map[inspect.TopicPartition]inspect.StatePartition) {
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		// The log was read after the commit: only if it says the same does its
+		// time belong to it.
+		if was, ok := state[p.place()]; ok && equal(was.Committed, p.Committed) {
+			p.CommitTime = was.CommitTime
+		}
+	}
+}
+
+func (p *ExportedPartition) place() inspect.TopicPartition {
+	return inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}
+}
+
+func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
+	var places []inspect.Place
+	index := map[inspect.Place]int{}
+	for i := range g.Partitions {
+		if p := &g.Partitions[i]; p.Committed != nil && p.LogStart != nil && p.LogEnd != nil {
+			place := inspect.Place{TopicPartition: p.place(), Offset: *p.Committed, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
+			places = append(places, place)
+			index[place] = i
+		}
+	}
+	times, err := c.cluster.TimesAround(ctx, places)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for place, a := range times {
+		p := &g.Partitions[index[place]]
+		p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
+		if a.Err != nil {
+			failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func timeText(ms *int64) *string {
+	if ms == nil || *ms < 0 {
+		return nil
+	}
+	return ptr(time.UnixMilli(*ms).UTC().Format(inspect.TimeFormat))
+}
+
+// ReadExport reads what export wrote: its JSON, or the CSV of Kafka's tool, of
+// which lines without a group are the given group's.
+func ReadExport(text []byte, group string) (*Export, error) {
+	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
+		return exportOfCSV(text, group)
+	}
+	var e Export
+	if err := json.Unmarshal(text, &e); err != nil {
+		return nil, fmt.Errorf("not an export: %w", err)
+	}
+	switch {
+	case e.Format != ExportFormat:
+		return nil, fmt.Errorf("not an export: its format is %q", e.Format)
+	case e.Version != ExportVersion:
+		return nil, fmt.Errorf("an export of version %d, this program knows version %d", e.Version, ExportVersion)
+	}
+	for _, g := range e.Groups {
+		seen := map[inspect.TopicPartition]bool{}
+		for i := range g.Partitions {
+			p := &g.Partitions[i]
+			switch {
+			case p.Topic == "" || p.Partition < 0 || p.Committed != nil && *p.Committed < 0:
+				return nil, fmt.Errorf("group %s, %s-%d: no such partition or offset", g.Group, p.Topic, p.Partition)
+			case seen[p.place()]:
+				return nil, fmt.Errorf("group %s, %s-%d: it is there twice", g.Group, p.Topic, p.Partition)
+			}
+			seen[p.place()] = true
+		}
+	}
+	return &e, nil
+}
+
+func exportOfCSV(text []byte, group string) (*Export, error) {
+	rows, err := ReadCSV(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	e := &Export{}
+	index := map[string]int{}
+	for _, r := range rows {
+		name := r.Group
+		if name == "" {
+			name = group
+		}
+		if name == "" {
+			return nil, errors.New("the file does not name a group: say --group")
+		}
+		i, known := index[name]
+		if !known {
+			i = len(e.Groups)
+			index[name] = i
+			e.Groups = append(e.Groups, ExportedGroup{Group: name})
+		}
+		e.Groups[i].Partitions = append(e.Groups[i].Partitions, ExportedPartition{Topic: r.Topic, Partition: r.Partition, Committed: &r.Offset})
+	}
+	return e, nil
+}
+
+// Translation is how offsets of an export are found in this cluster.
+type Translation string
+
+// The translations. Unsaid takes offsets as they are where the topic is the
+// same one, and refuses others.
+const (
+	TranslateUnsaid Translation = ""
+	TranslateOffset Translation = "offset" // the number as it is
+	TranslateTime   Translation = "time"   // behind the last record read, by its time
+)
+
+// Import says what commits of an exported group are wanted here.
+func (c *Changer) Import(ctx context.Context, e *Export, g *ExportedGroup, topics []TopicSelection, t Translation) ([]Wanted, error) {
+	var out []Wanted
+	times := map[inspect.TopicPartition]time.Time{}
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		if len(topics) > 0 && !selects(topics, p.Topic, p.Partition) {
+			continue
+		}
+		w := Wanted{TopicPartition: p.place(), TopicID: p.TopicID, Commit: commitOf(p.Committed, p.LeaderEpoch, p.Metadata)}
+		switch {
+		case p.Committed == nil:
+			w.Error = "it could not be read when it was exported: " + text(p.Error)
+		case t == TranslateOffset:
+			w.TopicID = nil // another topic of that name will do
+		case t == TranslateTime:
+			w.TopicID, w.Commit.LeaderEpoch = nil, -1
+			at, err := p.behind(e.ExportedAt)
+			if err != nil {
+				w.Error = err.Error()
+				break
+			}
+			times[w.TopicPartition] = at
+		case p.TopicID == nil && e.ClusterID != "":
+			w.Error = "the export has no topic id: --translate-by time finds the place, --translate-by offset takes the number as it is"
+		}
+		out = append(out, w)
+	}
+	if len(times) == 0 {
+		return out, nil
+	}
+	found, err := c.cluster.OffsetsAt(ctx, times)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if w := &out[i]; w.Error == "" {
+			w.translate(found[w.TopicPartition])
+		}
+	}
+	return out, ctx.Err()
+}
+
+// behind is the time from which on records were not read. What was read and
+// what not can be told apart only to the millisecond.
+func (p *ExportedPartition) behind(exportedAt string) (time.Time, error) {
+	name, stamp, plus := "timestamp_before", p.TimestampBefore, time.Millisecond
+	switch {
+	case stamp != nil:
+	case p.TimestampAfter != nil:
+		name, stamp, plus = "timestamp_after", p.TimestampAfter, 0
+	case equal(p.Committed, p.LogEnd) && exportedAt != "":
+		// All there was had been read then, or there was nothing.
+		name, stamp, plus = "exported_at", &exportedAt, 0
+	}
+	if stamp == nil {
+		return time.Time{}, errors.New("the export has no time for it: there was no record next to it")
+	}
+	at, err := time.Parse(time.RFC3339, *stamp)
+	if err != nil {
+		return at, fmt.Errorf("%s %q is no time", name, *stamp)
+	}
+	return at.Add(plus), nil
+}
+
+// translate puts the offset that was found by time in the place of the one of
+// the other cluster.
+func (w *Wanted) translate(found inspect.AtTime) {
+	there := w.Commit.Offset
+	switch {
+	case found.Err != nil:
+		w.Error = "looking for the time: " + found.Err.Error()
+	case found.Offset != nil:
+		w.Commit.Offset = *found.Offset
+		w.Note = fmt.Sprintf("by time, from offset %d there", there)
+	default:
+		w.Commit.Offset = found.LogEnd
+		w.Note = fmt.Sprintf("by time, from offset %d there: no record since", there)
+	}
+}
+
+// Copy says what commits of a described group another one shall have.
+func Copy(from inspect.Group, topics []TopicSelection) (out []Wanted) {
+	for i := range from.Partitions {
+		row := &from.Partitions[i]
+		if row.Committed == nil || len(topics) > 0 && !selects(topics, row.Topic, row.Partition) {
+			continue
+		}
+		out = append(out, Wanted{
+			TopicPartition: inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}, TopicID: row.TopicID,
+			Commit: commitOf(row.Committed, row.LeaderEpoch, row.Metadata),
+		})
+	}
+	return out
+}

@@ -1,0 +1,302 @@
+package reset
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"offsets/inspect"
+)
+
+// Receipt is what a change replaced, and what it wrote. It is on disk before
+// the first write, so that a change that was killed can be undone, too.
+type Receipt struct {
+	Format    string   `json:"format"` // receiptFormat
+	Version   int      `json:"version"`
+	ClusterID string   `json:"cluster_id"`
+	Time      string   `json:"time"`
+	Command   []string `json:"command"`
+	// State is started until the change has been read back.
+	State ReceiptState `json:"state"`
+	Plan  Plan         `json:"plan"`
+
+	file string
+}
+
+// ReceiptState says how far a change came.
+type ReceiptState string
+
+// The states of a receipt.
+const (
+	ReceiptStarted ReceiptState = "started"
+	ReceiptDone    ReceiptState = "done"
+)
+
+const (
+	receiptFormat  = "offsets-receipt"
+	receiptVersion = 1
+)
+
+// Receipts is where receipts are kept.
+type Receipts struct {
+	// Dir has a folder for each cluster.
+	Dir string
+	// File is used instead of a file in Dir; it must not exist yet.
+	File string
+	// Command is what made the change.
+	Command []string
+	Now     func() time.Time
+}
+
+// ReceiptError means that no receipt can be written, so nothing was changed.
+type ReceiptError struct{ Err error }
+
+func (e *ReceiptError) Error() string { return "the receipt cannot be written: " + e.Err.Error() }
+func (e *ReceiptError) Unwrap() error { return e.Err }
+
+// begin writes the receipt of a change that is about to be made.
+func (r *Receipts) begin(ctx context.Context, cluster *inspect.Cluster, p *Plan) (*Receipt, error) {
+	if r == nil {
+		return nil, nil
+	}
+	id, err := cluster.ClusterID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := r.Now().UTC()
+	out := &Receipt{
+		Format: receiptFormat, Version: receiptVersion, ClusterID: id, Time: now.Format(inspect.TimeFormat),
+		Command: append([]string{}, r.Command...), State: ReceiptStarted,
+	}
+	if err := r.create(out, p, now); err != nil {
+		p.Receipt = nil
+		return nil, &ReceiptError{err}
+	}
+	return out, nil
+}
+
+// create writes a new file: an old receipt is somebody's way back, and is never
+// overwritten.
+func (r *Receipts) create(out *Receipt, p *Plan, now time.Time) error {
+	file, fixed := r.File, r.File != ""
+	if !fixed && r.Dir == "" {
+		return errors.New("there is no state folder")
+	}
+	for n := 0; ; n++ {
+		if !fixed {
+			name := fmt.Sprintf("%s-%s.json", now.Add(time.Duration(n)*time.Millisecond).Format("20060102T150405.000Z"), groupHash(p.Group))
+			file = filepath.Join(r.clusterDir(out.ClusterID), name)
+		}
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(abs), 0o700); err != nil && !fixed {
+			return err
+		}
+		out.file, p.Receipt = abs, &abs
+		text, err := out.encode(p)
+		if err != nil {
+			return err
+		}
+		if err := writeNew(abs, text); fixed || !errors.Is(err, fs.ErrExist) || n == 1000 {
+			return err
+		}
+	}
+}
+
+func groupHash(group string) string {
+	sum := sha256.Sum256([]byte(group))
+	return hex.EncodeToString(sum[:6])
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+// clusterDir is the folder of a cluster. Ids are made of letters; anything else
+// must not become a path.
+func (r *Receipts) clusterDir(cluster string) string {
+	if !plainName.MatchString(cluster) {
+		cluster = "cluster-" + groupHash(cluster)
+	}
+	return filepath.Join(r.Dir, cluster)
+}
+
+// end writes down what became of the change.
+func (r *Receipt) end(p *Plan) error {
+	if r == nil {
+		return nil
+	}
+	r.State = ReceiptDone
+	if err := r.write(p); err != nil {
+		// The way back is there: the receipt still says "started".
+		return fmt.Errorf("the change was made, but its receipt %s could not be completed (undo can use it all the same): %w", r.file, err)
+	}
+	return nil
+}
+
+// write replaces the file as a whole, and returns when it is on disk.
+func (r *Receipt) write(p *Plan) error {
+	text, err := r.encode(p)
+	if err != nil {
+		return err
+	}
+	tmp, err := writePartial(r.file, text)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp) // gone already where all went well
+	return errors.Join(os.Rename(tmp, r.file), syncDir(r.file))
+}
+
+func (r *Receipt) encode(p *Plan) ([]byte, error) {
+	r.Plan = *p
+	text, err := json.MarshalIndent(r, "", " ")
+	return append(text, '\n'), err
+}
+
+// writePartial writes a file beside the one that is meant, and returns when its
+// bytes are on disk.
+func writePartial(file string, text []byte) (string, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".partial-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return tmp.Name(), err
+}
+
+// writeNew makes a file that must not exist yet, whole or not at all, and
+// returns when it is on disk.
+func writeNew(file string, text []byte) error {
+	tmp, err := writePartial(file, text)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	err = os.Link(tmp, file)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		// A file system without links: reserve the name, then replace it.
+		f, openErr := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if openErr != nil {
+			return openErr
+		}
+		err = errors.Join(f.Close(), os.Rename(tmp, file))
+	}
+	return errors.Join(err, syncDir(file))
+}
+
+func syncDir(file string) error {
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// ReadReceipt reads one receipt.
+func ReadReceipt(file string) (*Receipt, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseReceipt(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	r.file = file
+	return r, nil
+}
+
+func parseReceipt(text []byte) (*Receipt, error) {
+	var r Receipt
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("not a receipt: %w", err)
+	}
+	switch {
+	case r.Format != receiptFormat:
+		return nil, fmt.Errorf("not a receipt: its format is %q", r.Format)
+	case r.Version != receiptVersion:
+		return nil, fmt.Errorf("a receipt of version %d, this program knows version %d", r.Version, receiptVersion)
+	}
+	return &r, r.Plan.valid()
+}
+
+// List returns the receipts of a cluster, oldest first, and those files that
+// could not be read.
+func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, err error) {
+	dir := r.clusterDir(cluster)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		receipt, err := ReadReceipt(filepath.Join(dir, e.Name()))
+		if err != nil {
+			unreadable = append(unreadable, err)
+			continue
+		}
+		found = append(found, receipt)
+	}
+	slices.SortFunc(found, func(a, b *Receipt) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.file, b.file))
+	})
+	return found, unreadable, nil
+}
+
+// File is where the receipt was read from.
+func (r *Receipt) File() string { return r.file }
+
+// Undo is what was there before the change: of the partitions that it wrote, or
+// if it was killed, may have written.
+func (r *Receipt) Undo() []Wanted {
+	var out []Wanted
+	for i := range r.Plan.Partitions {
+		c := &r.Plan.Partitions[i]
+		killed := r.State == ReceiptStarted
+		if c.Action == ActionNone || !c.Written && !killed {
+			continue
+		}
+		w := Wanted{
+			TopicPartition: inspect.TopicPartition{Topic: c.Topic, Partition: c.Partition}, TopicID: c.TopicID,
+			Commit: commitOf(c.From, c.FromEpoch, c.FromMetadata),
+			Expect: &Expected{Commits: []*inspect.Commit{commitOf(c.To, c.ToEpoch, c.ToMetadata)}},
+		}
+		if killed {
+			w.Expect.Commits = append(w.Expect.Commits, w.Commit)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func commitOf(offset *int64, epoch *int32, metadata *string) *inspect.Commit {
+	if offset == nil {
+		return nil
+	}
+	c := &inspect.Commit{Offset: *offset, LeaderEpoch: -1, Metadata: text(metadata)}
+	if epoch != nil {
+		c.LeaderEpoch = *epoch
+	}
+	return c
+}

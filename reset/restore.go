@@ -1,0 +1,207 @@
+package reset
+
+import (
+	"fmt"
+
+	"offsets/inspect"
+)
+
+// Wanted is a commit that shall be there: one that was there before, or that
+// another group or cluster has.
+type Wanted struct {
+	inspect.TopicPartition
+	// TopicID is the topic's that the commit belongs to; nil: not known.
+	TopicID *string
+	// Commit is nil where there shall be none.
+	Commit *inspect.Commit
+	// Expect, if set, is what must be committed now; else somebody has moved
+	// the group since.
+	Expect *Expected
+	// Error is why there is no commit to be had; Note is what to know of it.
+	Error, Note string
+}
+
+// Expected is what a change has left behind.
+type Expected struct {
+	// Either of these: a change that was interrupted may not have written.
+	Commits []*inspect.Commit // nil element: no commit
+}
+
+func (e *Expected) matches(c *Change) bool {
+	for _, want := range e.Commits {
+		switch {
+		case want == nil && c.From == nil:
+			return true
+		case want == nil || c.From == nil:
+		case *c.From == want.Offset && text(c.FromMetadata) == want.Metadata:
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Expected) String() string {
+	s := ""
+	for i, c := range e.Commits {
+		if i > 0 {
+			s += " or "
+		}
+		if c == nil {
+			s += "nothing"
+		} else {
+			s += fmt.Sprint(c.Offset)
+		}
+	}
+	return s
+}
+
+// RestoreOptions says how commits are put in place.
+type RestoreOptions struct {
+	Kind Kind
+	// SameCluster: the commits come from this cluster, so that their leader
+	// epochs may mean something.
+	SameCluster bool
+	// Outside puts commits back also where they lie outside of the log, and
+	// leaves alone what is gone.
+	Outside bool
+	// EvenIfMoved overwrites what somebody has committed since.
+	EvenIfMoved  bool
+	Clamp, Touch bool
+}
+
+// Restore plans to put commits in place. epochEnds are where the commits'
+// leader epochs ended, as far as leaders know them.
+func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[inspect.TopicPartition]int64) Plan {
+	p := newPlan(g, o.Kind)
+	rows := map[inspect.TopicPartition]*inspect.Partition{}
+	for i := range g.Partitions {
+		row := &g.Partitions[i]
+		rows[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row
+	}
+	for i := range wanted {
+		w := &wanted[i]
+		row := rows[w.TopicPartition]
+		if row == nil {
+			row = &inspect.Partition{Topic: w.Topic, Partition: w.Partition, Status: inspect.TopicGone}
+		}
+		c := newChange(row)
+		c.seen(row)
+		if w.Note != "" {
+			c.note("%s", w.Note)
+		}
+		end, known := epochEnds[w.TopicPartition]
+		c.restore(row, w, o, end, known)
+		p.Partitions = append(p.Partitions, c)
+	}
+	p.warnOfStreams()
+	p.finish()
+	return p
+}
+
+func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, epochEnd int64, epochKnown bool) {
+	recreated := w.TopicID != nil && row.TopicID != nil && *w.TopicID != *row.TopicID
+	switch {
+	case w.Error != "":
+		c.fail("%s", w.Error)
+		return
+	case row.Status == inspect.TopicGone && o.Outside:
+		c.note("the topic is gone: left alone")
+		return
+	case recreated && o.Outside:
+		c.note("the topic was deleted and created again: left alone")
+		return
+	case recreated:
+		c.fail("it is another topic of that name: --translate-by time finds the place, --translate-by offset takes the number as it is")
+		return
+	case w.Expect != nil && !o.EvenIfMoved && !w.Expect.matches(c):
+		c.fail("committed is %s now, where the change left %s: somebody has moved it since (--even-if-moved overrides)", show(c.From), w.Expect)
+		return
+	case w.Commit == nil && c.From == nil:
+		c.note("no commit, as before")
+		return
+	case w.Commit == nil:
+		c.Action = ActionDelete
+		c.note("deletes the commit: there was none before")
+		return
+	}
+	if !c.readable(row) {
+		return
+	}
+	to := *w.Commit
+	if to.LeaderEpoch >= 0 {
+		if why := epochDropped(row, w, o, epochEnd, epochKnown); why != "" {
+			c.note("without its leader epoch %d: %s", to.LeaderEpoch, why)
+			to.LeaderEpoch = -1
+		}
+	}
+	c.aim(row, to, limits{clamp: o.Clamp, outside: o.Outside, touch: o.Touch, exact: true})
+}
+
+// epochDropped says why a commit cannot keep its leader epoch. A consumer
+// checks it against the leader's history: one that is too high hangs Java
+// consumers for ever, one that is another log's sends them anywhere.
+func epochDropped(row *inspect.Partition, w *Wanted, o RestoreOptions, end int64, known bool) string {
+	switch {
+	case !o.SameCluster:
+		return "it is of another cluster"
+	case w.TopicID == nil || row.TopicID == nil:
+		return "it is not sure that the topic is the same"
+	case row.CurrentEpoch == nil:
+		return "the partition's epoch is not known"
+	case w.Commit.LeaderEpoch > *row.CurrentEpoch:
+		return fmt.Sprintf("it is above the current %d", *row.CurrentEpoch)
+	case !known:
+		return "the leader does not know it"
+	case end < w.Commit.Offset:
+		return fmt.Sprintf("the epoch ended at %d", end)
+	}
+	return ""
+}
+
+// DeleteOptions says what to delete.
+type DeleteOptions struct {
+	// Topics are those of which the commits are deleted; none means the whole
+	// group.
+	Topics []TopicSelection
+}
+
+// Delete plans to delete a group, or its commits of some topics.
+func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
+	p := newPlan(g, KindDelete)
+	p.Deletes, p.Creates = len(o.Topics) == 0, false
+	found := map[string]bool{}
+	for i := range g.Partitions {
+		row := &g.Partitions[i]
+		if row.Committed == nil || !p.Deletes && !selects(o.Topics, row.Topic, row.Partition) {
+			continue
+		}
+		found[row.Topic] = true
+		c := newChange(row)
+		c.seen(row)
+		c.Action = ActionDelete
+		if row.Metadata != nil && *row.Metadata != "" {
+			c.note("deletes the metadata %q, too", *row.Metadata)
+		}
+		if p.allowedWhileActive() && row.Subscribed != nil && *row.Subscribed {
+			c.fail("members subscribe to the topic: they must stop first")
+		}
+		p.Partitions = append(p.Partitions, c)
+	}
+	for _, t := range o.Topics {
+		if g.Type == inspect.Share && t.Partitions != nil {
+			p.Refusals = append(p.Refusals, "of share groups, brokers delete start offsets by whole topics only: leave out the partitions of "+t.Topic)
+		}
+		if !found[t.Topic] {
+			return p, fmt.Errorf("group %s: %w: it has no commits for topic %s", g.Group, ErrNothingSelected, t.Topic)
+		}
+	}
+	p.finish()
+	return p, nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,369 @@
+package reset
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"offsets/inspect"
+)
+
+// maxWrite is how many bytes of records one commit request may become. A broker
+// refuses a request as a whole when its records do not fit into one batch (1 MiB
+// by default).
+const maxWrite = 256 << 10
+
+// writePatience is how long a write is tried again while the coordinator is
+// away or moves.
+const writePatience = 60 * time.Second
+
+// write carries the plan out, without membership: the broker itself refuses that
+// while the group has members. Errors of single partitions are in their rows;
+// the error is about the group as a whole.
+func (c *Changer) write(ctx context.Context, p *Plan, moving []*Change) error {
+	if p.Deletes {
+		return c.deleteGroup(ctx, p, moving)
+	}
+	var writes, deletes []*Change
+	for _, ch := range moving {
+		if ch.Action == ActionDelete {
+			deletes = append(deletes, ch)
+		} else {
+			writes = append(writes, ch)
+		}
+	}
+	for _, chunk := range chunks(p.Group, writes) {
+		c.commit(ctx, p, chunk)
+	}
+	if len(deletes) > 0 {
+		c.deleteCommits(ctx, p, deletes)
+	}
+	return nil
+}
+
+// chunks cuts changes into requests of bounded size.
+func chunks(group string, changes []*Change) [][]*Change {
+	var out [][]*Change
+	size := maxWrite
+	for _, ch := range changes {
+		// A record repeats the group and the topic; its other fields and the
+		// batch's share take less than 100 bytes.
+		n := len(group) + len(ch.Topic) + len(text(ch.ToMetadata)) + 100
+		if size+n > maxWrite {
+			out = append(out, nil)
+			size = 0
+		}
+		size += n
+		out[len(out)-1] = append(out[len(out)-1], ch)
+	}
+	return out
+}
+
+// commit writes some partitions, and tries again what a broker refuses only for
+// now. A request that is too large after all is cut in two.
+func (c *Changer) commit(ctx context.Context, p *Plan, changes []*Change) {
+	send := c.commitOffsets
+	if p.Type == inspect.Share {
+		send = c.alterStartOffsets
+	}
+	deadline := time.Now().Add(writePatience)
+	for pause := 100 * time.Millisecond; len(changes) > 0; pause = min(2*pause, 2*time.Second) {
+		lost := send(ctx, p, changes)
+		if lost {
+			// Nobody knows whether it arrived. What is there already needs no
+			// second write, and what somebody else wrote since must not get one.
+			changes = c.notThere(ctx, p, changes)
+		}
+		var again []*Change
+		for _, ch := range changes {
+			if !ch.Written && (lost || retriable(ch.err)) {
+				again = append(again, ch)
+			}
+		}
+		switch {
+		case len(again) == 0:
+			return
+		case len(again) == 1 && tooLarge(again[0].err):
+			return
+		case tooLarge(again[0].err):
+			half := len(again) / 2
+			c.commit(ctx, p, again[:half])
+			c.commit(ctx, p, again[half:])
+			return
+		case time.Now().After(deadline):
+			return
+		}
+		changes = again
+		time.Sleep(pause)
+	}
+}
+
+// notThere leaves the changes that are still to be written: their partitions
+// have the commit that the plan found.
+func (c *Changer) notThere(ctx context.Context, p *Plan, changes []*Change) []*Change {
+	commits, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
+	if err != nil {
+		return changes // asked again by the next try
+	}
+	return slices.DeleteFunc(slices.Clone(changes), func(ch *Change) bool {
+		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
+		if ch.there(is, committed, p.Type) {
+			ch.succeed()
+			return true
+		}
+		if committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil {
+			return false
+		}
+		ch.failed(fmt.Errorf("the answer was lost, and somebody else has committed since"))
+		return true
+	})
+}
+
+// retriable: the same request may be answered otherwise in a moment.
+func retriable(err error) bool {
+	for _, k := range []error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut, kerr.NetworkException} {
+		if errors.Is(err, k) {
+			return true
+		}
+	}
+	return tooLarge(err)
+}
+
+func tooLarge(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidCommitOffsetSize)
+}
+
+func (c *Change) succeed() { c.Written, c.Error, c.err = true, nil, nil }
+
+func (c *Change) failed(err error) {
+	c.Written, c.err = false, err
+	c.Error = ptr(explain(err))
+}
+
+// explain adds to an error code what it means here.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.NonEmptyGroup), errors.Is(err, kerr.RebalanceInProgress), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.StaleMemberEpoch):
+		return err.Error() + " (a consumer has joined the group in this moment)"
+	case errors.Is(err, kerr.GroupSubscribedToTopic):
+		return err.Error() + " (a member has subscribed to the topic in this moment)"
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return err.Error() + " (the topic was deleted in this moment)"
+	case errors.Is(err, kerr.UnknownTopicID):
+		return err.Error() + " (the topic was deleted and created again in this moment)"
+	}
+	return err.Error()
+}
+
+// answer takes the broker's word for one partition.
+func (c *Change) answer(code int16) {
+	if err := kerr.ErrorForCode(code); err != nil {
+		c.failed(err)
+		return
+	}
+	c.succeed()
+}
+
+// byTopic groups changes by topic, in order.
+func byTopic(changes []*Change) (topics []string, of map[string][]*Change) {
+	of = map[string][]*Change{}
+	for _, ch := range changes {
+		if of[ch.Topic] == nil {
+			topics = append(topics, ch.Topic)
+		}
+		of[ch.Topic] = append(of[ch.Topic], ch)
+	}
+	return topics, of
+}
+
+// commitOffsets sends one request. It names topics by the ids of the plan where
+// the broker can, so that a topic of the same name is not hit. lost means that
+// the answer is not known.
+func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change) (lost bool) {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = p.Group
+	topics, of := byTopic(changes)
+	name := map[[16]byte]string{}
+	for _, topic := range topics {
+		t := kmsg.NewOffsetCommitRequestTopic()
+		t.Topic, t.TopicID = topic, parseTopicID(of[topic][0].TopicID)
+		name[t.TopicID] = topic
+		for _, ch := range of[topic] {
+			rp := kmsg.NewOffsetCommitRequestTopicPartition()
+			rp.Partition, rp.Offset, rp.LeaderEpoch = ch.Partition, *ch.To, -1
+			if ch.ToEpoch != nil {
+				rp.LeaderEpoch = *ch.ToEpoch
+			}
+			rp.Metadata = kmsg.StringPtr(text(ch.ToMetadata))
+			t.Partitions = append(t.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err != nil {
+		return unanswered(changes, err)
+	}
+	codes := map[inspect.TopicPartition]int16{}
+	for _, t := range resp.Topics {
+		topic := t.Topic
+		if topic == "" {
+			topic = name[t.TopicID]
+		}
+		for _, rp := range t.Partitions {
+			codes[inspect.TopicPartition{Topic: topic, Partition: rp.Partition}] = rp.ErrorCode
+		}
+	}
+	return answered(changes, codes)
+}
+
+// unanswered notes a failure of the request itself. A code of the broker's is
+// an answer; anything else leaves open whether the request arrived.
+func unanswered(changes []*Change, err error) (lost bool) {
+	var k *kerr.Error
+	for _, ch := range changes {
+		ch.failed(err)
+	}
+	return !errors.As(err, &k)
+}
+
+func answered(changes []*Change, codes map[inspect.TopicPartition]int16) (lost bool) {
+	for _, ch := range changes {
+		code, ok := codes[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
+		if !ok {
+			ch.failed(errors.New("the broker did not answer for this partition"))
+			lost = true
+			continue
+		}
+		ch.answer(code)
+		lost = lost || errors.Is(ch.err, kerr.RequestTimedOut)
+	}
+	return lost
+}
+
+// alterStartOffsets is commitOffsets for share groups (KIP-932).
+func (c *Changer) alterStartOffsets(ctx context.Context, p *Plan, changes []*Change) (lost bool) {
+	req := kmsg.NewPtrAlterShareGroupOffsetsRequest()
+	req.GroupID = p.Group
+	topics, of := byTopic(changes)
+	for _, topic := range topics {
+		t := kmsg.NewAlterShareGroupOffsetsRequestTopic()
+		t.Topic = topic
+		for _, ch := range of[topic] {
+			rp := kmsg.NewAlterShareGroupOffsetsRequestTopicPartition()
+			rp.Partition, rp.StartOffset = ch.Partition, *ch.To
+			t.Partitions = append(t.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return unanswered(changes, err)
+	}
+	codes := map[inspect.TopicPartition]int16{}
+	for _, t := range resp.Topics {
+		for _, rp := range t.Partitions {
+			codes[inspect.TopicPartition{Topic: t.Topic, Partition: rp.Partition}] = rp.ErrorCode
+		}
+	}
+	return answered(changes, codes)
+}
+
+// deleteCommits deletes single commits.
+func (c *Changer) deleteCommits(ctx context.Context, p *Plan, changes []*Change) {
+	if p.Type == inspect.Share {
+		c.deleteStartOffsets(ctx, p, changes)
+		return
+	}
+	set := kadm.TopicsSet{}
+	for _, ch := range changes {
+		set.Add(ch.Topic, ch.Partition)
+	}
+	resp, err := c.adm.DeleteOffsets(ctx, p.Group, set)
+	for _, ch := range changes {
+		switch one, ok := resp.Lookup(ch.Topic, ch.Partition); {
+		case err != nil:
+			ch.failed(err)
+		case !ok:
+			ch.failed(errors.New("the broker did not answer for this partition"))
+		case one != nil:
+			ch.failed(one)
+		default:
+			ch.succeed()
+		}
+	}
+}
+
+func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Change) {
+	topics, of := byTopic(changes)
+	resp, err := c.adm.DeleteShareGroupOffsets(ctx, p.Group, topics...)
+	for _, topic := range topics {
+		one, ok := resp.Lookup(topic)
+		for _, ch := range of[topic] {
+			switch {
+			case err != nil:
+				ch.failed(err)
+			case !ok:
+				ch.failed(errors.New("the broker did not answer for this topic"))
+			case one != nil:
+				ch.failed(one)
+			default:
+				ch.succeed()
+			}
+		}
+	}
+}
+
+// deleteGroup deletes the group, and with it its commits.
+func (c *Changer) deleteGroup(ctx context.Context, p *Plan, changes []*Change) error {
+	resp, err := c.adm.DeleteGroup(ctx, p.Group)
+	if err == nil {
+		err = resp.Err
+	}
+	for _, ch := range changes {
+		if err != nil {
+			ch.failed(err)
+		} else {
+			ch.succeed()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("deleting group %s: %s", p.Group, explain(err))
+	}
+	return nil
+}
+
+// RemoveStatic removes static members, which stay in a group after a clean end
+// until their session is over.
+func (c *Changer) RemoveStatic(ctx context.Context, group string, instanceIDs []string) error {
+	resp, err := c.adm.LeaveGroup(ctx, kadm.LeaveGroup(group).InstanceIDs(instanceIDs...).Reason("removed with offsets --remove-static"))
+	if err != nil {
+		return fmt.Errorf("removing static members: %w", err)
+	}
+	var failed []error
+	for _, id := range instanceIDs {
+		if r, ok := resp[id]; ok && r.Err != nil {
+			failed = append(failed, fmt.Errorf("removing static member %s: %w", id, r.Err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// parseTopicID reads an id as inspect prints it; without one the broker goes
+// by name.
+func parseTopicID(s *string) (id [16]byte) {
+	b, err := base64.RawURLEncoding.DecodeString(text(s))
+	if err == nil && len(b) == len(id) {
+		copy(id[:], b)
+	}
+	return id
+}
