@@ -75,10 +75,11 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 	var described *descriptions
 	var commits, starts kadm.FetchOffsetsResponses
 	var pending map[string]map[TopicPartition]bool
+	var lags map[string]map[TopicPartition]int64
 	committing, share := byOffsets(l, names)
 	var wg sync.WaitGroup
 	wg.Go(func() { described = c.describeGroups(ctx, l, names) })
-	wg.Go(func() { starts = c.startOffsets(ctx, share) })
+	wg.Go(func() { starts, lags = c.startOffsets(ctx, share) })
 	wg.Go(func() { commits = c.commits(ctx, committing) })
 	if o.Pending {
 		wg.Go(func() { pending = c.pendingCommits(ctx, committing) })
@@ -109,6 +110,12 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 			problems = append(problems, problem("commits of group "+name, fetched.Err))
 		}
 		g.Partitions = rows(&g, fetched.Fetched)
+		for i := range g.Partitions {
+			p := &g.Partitions[i]
+			if lag, told := lags[name][TopicPartition{p.Topic, p.Partition}]; told {
+				p.shareLag = &lag
+			}
+		}
 		if held, asked := pending[name]; asked {
 			g.markPending(held)
 		}

@@ -50,11 +50,12 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 }
 
 // startOffsets gives the start offsets of share groups the form of commits. A
-// partition that nobody has read yet has none.
-func (c *Cluster) startOffsets(ctx context.Context, names []string) kadm.FetchOffsetsResponses {
-	out := kadm.FetchOffsetsResponses{}
+// partition that nobody has read yet has none. lags are the brokers' own, by
+// group: behind a start offset records may be done already.
+func (c *Cluster) startOffsets(ctx context.Context, names []string) (out kadm.FetchOffsetsResponses, lags map[string]map[TopicPartition]int64) {
+	out, lags = kadm.FetchOffsetsResponses{}, map[string]map[TopicPartition]int64{}
 	if len(names) == 0 {
-		return out
+		return out, lags
 	}
 	resp, err := c.adm.DescribeShareGroupOffsets(ctx, names...)
 	for _, name := range names {
@@ -63,14 +64,18 @@ func (c *Cluster) startOffsets(ctx context.Context, names []string) kadm.FetchOf
 			g.Err = cmp.Or(err, errors.New("the coordinator did not answer"))
 		}
 		fetched := kadm.OffsetResponses{}
+		lags[name] = map[TopicPartition]int64{}
 		for topic, partitions := range g.Offsets {
 			for p, o := range partitions {
 				fetched.Add(kadm.OffsetResponse{Offset: kadm.Offset{Topic: topic, Partition: p, At: o.StartOffset, LeaderEpoch: -1}, Err: o.Err})
+				if o.Lag >= 0 {
+					lags[name][TopicPartition{topic, p}] = o.Lag
+				}
 			}
 		}
 		out[name] = kadm.FetchOffsetsResponse{Group: name, Fetched: fetched, Err: g.Err}
 	}
-	return out
+	return out, lags
 }
 
 // describeStreams describes streams groups (KIP-1071), for which kadm has no

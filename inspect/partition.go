@@ -48,6 +48,8 @@ type Partition struct {
 	// CurrentEpoch is the partition's own leader epoch now. A commit with a
 	// higher one hangs Java consumers; nil where brokers do not tell.
 	CurrentEpoch *int32 `json:"current_leader_epoch"`
+
+	shareLag *int64 // of a share group, as its broker counts it
 }
 
 // Assess sets status, lag and lost from the committed offset and the log's
@@ -77,6 +79,9 @@ func (p *Partition) Assess() {
 		return
 	}
 	lag := end - max(committed, start)
+	if p.shareLag != nil {
+		lag = *p.shareLag
+	}
 	p.Lag = &lag
 	switch {
 	case lost > 0:

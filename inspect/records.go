@@ -38,7 +38,7 @@ type Commit struct {
 func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits map[TopicPartition]Commit, failed map[TopicPartition]error, err error) {
 	resp := kadm.FetchOffsetsResponses{}
 	if groupType == Share {
-		resp = c.startOffsets(ctx, []string{group})
+		resp, _ = c.startOffsets(ctx, []string{group})
 	} else {
 		resp = c.commits(ctx, []string{group})
 	}

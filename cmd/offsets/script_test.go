@@ -173,6 +173,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 // cmdGiven prepares the broker without the program under test:
 //
 //	given topic NAME PARTITIONS
+//	given topic-again NAME PARTITIONS        after it was deleted
 //	given records TOPIC PARTITION COUNT [TIME]  {"number": N}, N counted per partition; one a second from TIME on
 //	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
@@ -204,9 +205,14 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return n
 	}
 	switch word(0) {
-	case "topic":
-		_, err := adm.CreateTopic(ctx, int32(number(2, 1)), 1, nil, word(1))
-		return err
+	case "topic", "topic-again":
+		for {
+			_, err := adm.CreateTopic(ctx, int32(number(2, 1)), 1, nil, word(1))
+			if word(0) == "topic" || !errors.Is(err, kerr.TopicAlreadyExists) {
+				return err
+			}
+			time.Sleep(200 * time.Millisecond) // it is still being deleted
+		}
 	case "records":
 		var records []*kgo.Record
 		first, _ := time.Parse(time.RFC3339, word(4)) // zero: now

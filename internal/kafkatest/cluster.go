@@ -177,6 +177,10 @@ func (k *Cluster) formatKRaft(ctx context.Context, props map[string]string, cont
 		"group.consumer.min.heartbeat.interval.ms":         "200",
 		"group.consumer.heartbeat.interval.ms":             "500",
 		"group.consumer.session.timeout.ms":                "3000",
+		"group.share.min.session.timeout.ms":               "1000",
+		"group.share.min.heartbeat.interval.ms":            "200",
+		"group.share.heartbeat.interval.ms":                "500",
+		"group.share.session.timeout.ms":                   "3000",
 	} {
 		props[name] = value
 	}
