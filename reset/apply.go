@@ -32,10 +32,12 @@ const DefaultSettle = 3 * time.Second
 type IncompleteError struct {
 	Group           string
 	Failed, Written int
+	// Reasons are the different ones.
+	Reasons []string
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("group %s: %d of %d partitions were not written", e.Group, e.Failed, e.Failed+e.Written)
+	return fmt.Sprintf("group %s: %d of %d partitions were not written: %s", e.Group, e.Failed, e.Failed+e.Written, strings.Join(e.Reasons, "; "))
 }
 
 // Apply writes the plan, after it has looked once more whether it still holds,
@@ -63,10 +65,18 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	failure := c.write(ctx, p, moving)
 	c.readBack(ctx, p, moving)
 	failed := 0
+	var reasons []string
 	for _, ch := range moving {
-		if !ch.Written {
-			failed++
+		if ch.Written {
+			continue
 		}
+		failed++
+		if why := text(ch.Error); !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
+	if failed == len(moving) && failed > 0 {
+		p.Verified = nil // there is nothing of ours to see
 	}
 	if p.Deletes && failure != nil {
 		failed = max(failed, 1)
@@ -76,7 +86,7 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 		failure = errors.Join(failure, err)
 	}
 	if failed > 0 {
-		return errors.Join(&IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - min(failed, len(moving))}, failure)
+		return errors.Join(&IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - min(failed, len(moving)), Reasons: reasons}, failure)
 	}
 	return failure
 }

@@ -129,7 +129,9 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &refused):
 		d.Kind, d.code = "refused", exitRefused
 	case errors.As(err, &incomplete):
-		d.partialWrite = incomplete.Written > 0
+		if d.partialWrite = incomplete.Written > 0; d.partialWrite {
+			hint("the rows say which, and why. 'offsets undo %s' puts back what was written; a new plan shows what is left, where a shift would count from where they are now", groupArgument(incomplete.Group))
+		}
 	case errors.As(err, &verify):
 		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
 	case errors.As(err, &receipt):

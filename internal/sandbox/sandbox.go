@@ -35,6 +35,9 @@ type Options struct {
 	// Refuse is asked for every request, by its key; an error breaks the
 	// connection. Tests use it to prove that something is never sent.
 	Refuse func(key kmsg.Key) error
+	// Lose is asked before a request that changes a group is answered, when it
+	// has been carried out; an error breaks the connection instead.
+	Lose func(key kmsg.Key) error
 }
 
 // Sandbox is a running broker.
@@ -87,7 +90,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 		kfake.AllowAutoTopicCreation(),
 		kfake.DefaultNumPartitions(1),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
-			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse}, nil
+			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse, lose: o.Lose}, nil
 		}),
 	}
 	if len(o.Configs) > 0 {

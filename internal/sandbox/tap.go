@@ -17,6 +17,7 @@ type tapListener struct {
 	addr   net.Addr
 	log    *commitLog
 	refuse func(kmsg.Key) error
+	lose   func(kmsg.Key) error
 }
 
 func (l *tapListener) Addr() net.Addr { return l.addr }
@@ -26,7 +27,7 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tap{Conn: conn, log: l.log, refuse: l.refuse, pending: map[int32]pendingRequest{}}, nil
+	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, pending: map[int32]pendingRequest{}}, nil
 }
 
 // tap sees the requests that kfake reads and the responses that it writes.
@@ -34,6 +35,7 @@ type tap struct {
 	net.Conn
 	log    *commitLog
 	refuse func(kmsg.Key) error
+	lose   func(kmsg.Key) error
 
 	in  bytes.Buffer // request bytes not yet parsed; used by kfake's one reader
 	out bytes.Buffer // response bytes not yet complete; used by its one writer
@@ -152,5 +154,8 @@ func (t *tap) response(frame []byte) error {
 	if err := resp.ReadFrom(r.Src); err != nil {
 		return fmt.Errorf("parsing kfake's answer to request %d: %w", p.req.Key(), err)
 	}
-	return t.log.answered(p, resp)
+	if err := t.log.answered(p, resp); err != nil || t.lose == nil || p.clientID == ownClientID {
+		return err
+	}
+	return t.lose(kmsg.Key(p.req.Key()))
 }
