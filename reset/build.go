@@ -99,15 +99,8 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 	if len(left) > 0 {
 		p.warn("no commit on %s: left to the policy (--topic selects them)", strings.Join(left, ", "))
 	}
-	p.warnOfStreams()
 	p.finish()
 	return p, nil
-}
-
-func (p *Plan) warnOfStreams() {
-	if p.IsStreams() {
-		p.warn("it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
-	}
 }
 
 // IsStreams says whether the group belongs to a Kafka Streams application, old

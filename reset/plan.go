@@ -150,8 +150,22 @@ func (p *Plan) warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }
 
+// warnings about the group as a whole.
+func (p *Plan) warnOfGroup() {
+	if p.IsStreams() {
+		p.warn("it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
+	}
+	if p.Creates {
+		p.warn("the group does not exist yet; commits that nobody uses expire (offsets.retention.minutes, a week by default)")
+	}
+	if strings.HasPrefix(p.Group, "connect-") && p.ProtocolType == "consumer" {
+		p.warn("it looks like the group of a Kafka Connect sink: stop the connector first, a paused one still commits; Connect's own API can change its offsets, too (KIP-875)")
+	}
+}
+
 // finish sums up.
 func (p *Plan) finish() {
+	p.warnOfGroup()
 	p.Total = Total{}
 	for i := range p.Partitions {
 		c := &p.Partitions[i]

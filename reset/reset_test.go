@@ -261,6 +261,21 @@ func TestStalePlans(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"the topic was deleted and created again": func(t *testing.T, cl *kgo.Client) {
+			adm := kadm.NewClient(cl)
+			if _, err := adm.DeleteTopic(t.Context(), "t"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
+				t.Fatal(err)
+			}
+			fresh, err := kgo.NewClient(cl.Opts()...) // the other one still knows the old topic's id
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fresh.Close()
+			commit(t.Context(), t, fresh, "t", 7)
+		},
 		"members that must stop first": func(t *testing.T, cl *kgo.Client) {
 			member, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.DisableAutoCommit())...)
 			if err != nil {

@@ -93,7 +93,6 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		c.restore(row, w, o, end, known)
 		p.Partitions = append(p.Partitions, c)
 	}
-	p.warnOfStreams()
 	p.finish()
 	return p
 }

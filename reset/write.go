@@ -136,8 +136,9 @@ func retriable(err error) bool {
 	return tooLarge(err)
 }
 
+// tooLarge: the coordinator of 4.3 says no more than that something went wrong.
 func tooLarge(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidCommitOffsetSize)
+	return errors.Is(err, kerr.UnknownServerError) || errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidCommitOffsetSize)
 }
 
 func (c *Change) succeed() { c.Written, c.Error, c.err = true, nil, nil }

@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/inspect"
+	"offsets/internal/kafkatest"
 	"offsets/internal/sandbox"
 	"offsets/reset"
 )
@@ -39,6 +40,8 @@ type faultyWorld struct {
 	refuse   func(key kmsg.Key, n int) error
 	lose     func(key kmsg.Key, n int) error
 	child    *exec.Cmd
+	// awayUntil is for a fault that lasts.
+	awayUntil time.Time
 }
 
 const faultyPartitions = 1200 // two requests of 256 KiB, with the topic's long name
@@ -254,9 +257,27 @@ func TestFaultsWhileChanging(t *testing.T) {
 				}
 				return nil
 			}},
+		{name: "the broker is away for a while", code: exitDone, verified: "yes", zero: func(n int64) bool { return n == all },
+			refuse: func(w *faultyWorld, key kmsg.Key, n int) error {
+				if key == kmsg.OffsetCommit && n == 1 {
+					w.awayUntil = time.Now().Add(1500 * time.Millisecond)
+				}
+				if time.Now().Before(w.awayUntil) {
+					return errCut
+				}
+				return nil
+			}},
 		{name: "the answer to a write is lost", code: exitDone, verified: "yes", zero: func(n int64) bool { return n == all },
 			lose: func(_ *faultyWorld, key kmsg.Key, n int) error {
 				if key == kmsg.OffsetCommit && n <= 2 {
+					return errCut
+				}
+				return nil
+			}},
+		{name: "the answer to a write is lost, and somebody commits", code: exitPartial, verified: "yes", stderr: "somebody else has committed since", zero: func(n int64) bool { return n == all-1 },
+			lose: func(w *faultyWorld, key kmsg.Key, n int) error {
+				if key == kmsg.OffsetCommit && n == 1 {
+					w.foreignCommit(0, 3)
 					return errCut
 				}
 				return nil
@@ -403,3 +424,49 @@ func TestTwoResetsAtOnce(t *testing.T) {
 	}
 }
 func lastOf(s string) string { return s[max(0, len(s)-2000):] }
+
+// A broker refuses a request as a whole when its records do not fit into one
+// batch: it is cut until they do.
+func TestRequestsThatAreTooLargeAreSplit(t *testing.T) {
+	for _, v := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
+		t.Run(string(v), func(t *testing.T) {
+			small := &realBroker{config: kafkatest.Config{Version: v, OffsetsPartitions: 3, Properties: map[string]string{"message.max.bytes": "3000"}}}
+			defer small.stop()
+			splitOn(t, small.get(t))
+		})
+	}
+}
+
+func splitOn(t *testing.T, cluster *kafkatest.Cluster) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	const partitions = 60
+	for _, args := range [][]string{{"topic", "split", fmt.Sprint(partitions)}, {"records", "split", "0", "3"}, {"commit", "g", "split", "0", "2"}} {
+		if err := given(t.Context(), cl, args); err != nil {
+			t.Fatalf("given %v: %v", args, err)
+		}
+	}
+	c := reset.New(cl)
+	plans, problems, err := c.Plans(t.Context(), []string{"g"}, reset.Options{To: reset.Earliest(), Topics: []reset.TopicSelection{{Topic: "split"}}}, false)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	if err := c.Apply(t.Context(), &plans[0], reset.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	commits, _, err := inspect.New(cl).Commits(t.Context(), "g", inspect.Classic)
+	if err != nil || len(commits) != partitions || *plans[0].Verified != reset.VerifiedYes {
+		t.Errorf("%d partitions committed, verified %s (%v)", len(commits), *plans[0].Verified, err)
+	}
+	one := kadm.Offsets{}
+	for p := range int32(partitions) {
+		one.Add(kadm.Offset{Topic: "split", Partition: p})
+	}
+	if err := kadm.NewClient(cl).CommitAllOffsets(t.Context(), "g", one); err == nil {
+		t.Error("the broker takes all of them in one request: this test tests nothing")
+	}
+}

@@ -179,6 +179,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
 //	given no topic NAME
 //	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
+//	given open-transaction TOPIC PARTITION COUNT   records of a transaction that does not end
 //	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open   commits an offset in a transaction
 func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -235,6 +236,8 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return errors.Join(err, resp.Error())
 	case "transaction":
 		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
+	case "open-transaction":
+		return givenOpenTransaction(ctx, cl, word(1), int32(number(2, 0)), number(3, 1))
 	case "member":
 		return givenMember(ctx, cl, word(1), word(2), word(3))
 	case "no":
@@ -289,6 +292,25 @@ func cmdSameCommits(ts *testscript.TestScript, _ bool, args []string) {
 	if a != b || a == "[]" {
 		ts.Fatalf("ours:\n%s\nKafka's:\n%s", a, b)
 	}
+}
+
+// givenOpenTransaction writes records in a transaction, and goes away.
+func givenOpenTransaction(ctx context.Context, cl *kgo.Client, topic string, partition int32, count int64) error {
+	producer, err := kgo.NewClient(append(cl.Opts(), kgo.TransactionalID(topic+"-open"), kgo.TransactionTimeout(time.Minute))...)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	return retry(ctx, func() error {
+		if err := producer.BeginTransaction(); err != nil {
+			return err
+		}
+		var records []*kgo.Record
+		for n := range count {
+			records = append(records, &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Append(nil, n)})
+		}
+		return producer.ProduceSync(ctx, records...).FirstErr()
+	})
 }
 
 // givenMember joins a classic group of any protocol type, completes a rebalance,
