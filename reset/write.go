@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/inspect"
@@ -207,7 +208,11 @@ func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change)
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := req.RequestWith(ctx, c.cl)
+	coordinator, err := c.coordinator(ctx, p.Group)
+	if err != nil {
+		return unanswered(changes, err)
+	}
+	resp, err := req.RequestWith(ctx, coordinator)
 	if err != nil {
 		return unanswered(changes, err)
 	}
@@ -222,6 +227,20 @@ func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change)
 		}
 	}
 	return answered(changes, codes)
+}
+
+// coordinator is the broker that a group's commits go to. Requests are sent to
+// it directly: the client would send a request again by itself when its answer
+// is lost, over what somebody may have committed in between.
+func (c *Changer) coordinator(ctx context.Context, group string) (*kgo.Broker, error) {
+	r := c.adm.FindGroupCoordinators(ctx, group)[group]
+	switch {
+	case r.Err != nil:
+		return nil, r.Err
+	case r.NodeID < 0:
+		return nil, kerr.CoordinatorNotAvailable
+	}
+	return c.cl.Broker(int(r.NodeID)), nil
 }
 
 // unanswered notes a failure of the request itself. A code of the broker's is
@@ -263,7 +282,11 @@ func (c *Changer) alterStartOffsets(ctx context.Context, p *Plan, changes []*Cha
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := req.RequestWith(ctx, c.cl)
+	coordinator, err := c.coordinator(ctx, p.Group)
+	if err != nil {
+		return unanswered(changes, err)
+	}
+	resp, err := req.RequestWith(ctx, coordinator)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
