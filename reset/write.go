@@ -40,14 +40,22 @@ func (c *Changer) write(ctx context.Context, p *Plan, moving []*Change) error {
 			writes = append(writes, ch)
 		}
 	}
-	for _, chunk := range chunks(p.Group, writes) {
-		c.commit(ctx, p, chunk)
+	commit, erase := c.commitOffsets, c.deleteOffsets
+	if p.Type == inspect.Share {
+		commit, erase = c.alterStartOffsets, c.deleteStartOffsets
 	}
-	if len(deletes) > 0 {
-		c.deleteCommits(ctx, p, deletes)
+	for _, chunk := range chunks(p.Group, writes) {
+		c.persist(ctx, p, chunk, commit)
+	}
+	for _, chunk := range chunks(p.Group, deletes) {
+		c.persist(ctx, p, chunk, erase)
 	}
 	return nil
 }
+
+// sender sends one request about some partitions, and notes the answers. lost
+// means that the answer is not known.
+type sender func(ctx context.Context, p *Plan, changes []*Change) (lost bool)
 
 // chunks cuts changes into requests of bounded size.
 func chunks(group string, changes []*Change) [][]*Change {
@@ -67,13 +75,9 @@ func chunks(group string, changes []*Change) [][]*Change {
 	return out
 }
 
-// commit writes some partitions, and tries again what a broker refuses only for
-// now. A request that is too large after all is cut in two.
-func (c *Changer) commit(ctx context.Context, p *Plan, changes []*Change) {
-	send := c.commitOffsets
-	if p.Type == inspect.Share {
-		send = c.alterStartOffsets
-	}
+// persist sends changes, and tries again what a broker refuses only for now. A
+// request that is too large after all is cut in two.
+func (c *Changer) persist(ctx context.Context, p *Plan, changes []*Change, send sender) {
 	deadline := time.Now().Add(writePatience)
 	for pause := 100 * time.Millisecond; len(changes) > 0; pause = min(2*pause, 2*time.Second) {
 		lost := send(ctx, p, changes)
@@ -95,8 +99,8 @@ func (c *Changer) commit(ctx context.Context, p *Plan, changes []*Change) {
 			return
 		case tooLarge(again[0].err):
 			half := len(again) / 2
-			c.commit(ctx, p, again[:half])
-			c.commit(ctx, p, again[half:])
+			c.persist(ctx, p, again[:half], send)
+			c.persist(ctx, p, again[half:], send)
 			return
 		case time.Now().After(deadline):
 			return
@@ -185,9 +189,8 @@ func byTopic(changes []*Change) (topics []string, of map[string][]*Change) {
 	return topics, of
 }
 
-// commitOffsets sends one request. It names topics by the ids of the plan where
-// the broker can, so that a topic of the same name is not hit. lost means that
-// the answer is not known.
+// commitOffsets names topics by the ids of the plan where the broker can, so
+// that a topic of the same name is not hit.
 func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change) (lost bool) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group = p.Group
@@ -302,42 +305,55 @@ func (c *Changer) alterStartOffsets(ctx context.Context, p *Plan, changes []*Cha
 	return answered(changes, codes)
 }
 
-// deleteCommits deletes single commits.
-func (c *Changer) deleteCommits(ctx context.Context, p *Plan, changes []*Change) {
-	if p.Type == inspect.Share {
-		c.deleteStartOffsets(ctx, p, changes)
-		return
+// deleteOffsets deletes single commits.
+func (c *Changer) deleteOffsets(ctx context.Context, p *Plan, changes []*Change) (lost bool) {
+	req := kmsg.NewPtrOffsetDeleteRequest()
+	req.Group = p.Group
+	topics, of := byTopic(changes)
+	for _, topic := range topics {
+		t := kmsg.NewOffsetDeleteRequestTopic()
+		t.Topic = topic
+		for _, ch := range of[topic] {
+			rp := kmsg.NewOffsetDeleteRequestTopicPartition()
+			rp.Partition = ch.Partition
+			t.Partitions = append(t.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, t)
 	}
-	set := kadm.TopicsSet{}
-	for _, ch := range changes {
-		set.Add(ch.Topic, ch.Partition)
+	coordinator, err := c.coordinator(ctx, p.Group)
+	if err != nil {
+		return unanswered(changes, err)
 	}
-	resp, err := c.adm.DeleteOffsets(ctx, p.Group, set)
-	for _, ch := range changes {
-		switch one, ok := resp.Lookup(ch.Topic, ch.Partition); {
-		case err != nil:
-			ch.failed(err)
-		case !ok:
-			ch.failed(errors.New("the broker did not answer for this partition"))
-		case one != nil:
-			ch.failed(one)
-		default:
-			ch.succeed()
+	resp, err := req.RequestWith(ctx, coordinator)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return unanswered(changes, err)
+	}
+	codes := map[inspect.TopicPartition]int16{}
+	for _, t := range resp.Topics {
+		for _, rp := range t.Partitions {
+			codes[inspect.TopicPartition{Topic: t.Topic, Partition: rp.Partition}] = rp.ErrorCode
 		}
 	}
+	return answered(changes, codes)
 }
 
-func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Change) {
+// deleteStartOffsets deletes a share group's start offsets, by whole topics.
+func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Change) (lost bool) {
 	topics, of := byTopic(changes)
 	resp, err := c.adm.DeleteShareGroupOffsets(ctx, p.Group, topics...)
+	if err != nil {
+		return unanswered(changes, err)
+	}
 	for _, topic := range topics {
 		one, ok := resp.Lookup(topic)
 		for _, ch := range of[topic] {
 			switch {
-			case err != nil:
-				ch.failed(err)
 			case !ok:
 				ch.failed(errors.New("the broker did not answer for this topic"))
+				lost = true
 			case one != nil:
 				ch.failed(one)
 			default:
@@ -345,6 +361,7 @@ func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Ch
 			}
 		}
 	}
+	return lost
 }
 
 // deleteGroup deletes the group, and with it its commits.
@@ -352,6 +369,9 @@ func (c *Changer) deleteGroup(ctx context.Context, p *Plan, changes []*Change) e
 	resp, err := c.adm.DeleteGroup(ctx, p.Group)
 	if err == nil {
 		err = resp.Err
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		err = nil // the client asked twice: the first answer was lost
 	}
 	for _, ch := range changes {
 		if err != nil {

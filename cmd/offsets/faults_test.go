@@ -472,3 +472,31 @@ func TestRequestsThatAreTooLargeAreSplit(t *testing.T) {
 		t.Error("the broker takes all of them in one request: this test tests nothing")
 	}
 }
+
+// Deletions, too, survive that answers are lost, and are undone.
+func TestDeletionsWithLostAnswers(t *testing.T) {
+	for _, args := range [][]string{{"delete", "g", "--execute"}, {"delete", "g", "--topic", strings.Repeat("long-", 40), "--execute"}} {
+		t.Run(strings.Join(args[:2], " ")+fmt.Sprint(len(args)), func(t *testing.T) {
+			w := newFaultyWorld(t)
+			before := w.commits()
+			w.lose = func(key kmsg.Key, n int) error {
+				if (key == kmsg.DeleteGroups || key == kmsg.OffsetDelete) && n == 1 {
+					return errCut
+				}
+				return nil
+			}
+			if code, _, stderr := w.run(append(args, "--settle", "0s")...); code != exitDone {
+				t.Fatalf("exit %d: %s", code, lastOf(stderr))
+			}
+			if left := w.commits(); len(left) != 0 {
+				t.Fatalf("%d commits are left", len(left))
+			}
+			if code, _, stderr := w.run("undo", "g", "--execute", "--settle", "0s"); code != exitDone {
+				t.Fatalf("undo: exit %d: %s", code, lastOf(stderr))
+			}
+			if after := w.commits(); !reflect.DeepEqual(before, after) {
+				t.Error("undo did not bring everything back")
+			}
+		})
+	}
+}
