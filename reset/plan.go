@@ -131,6 +131,8 @@ var ErrNoTopic = errors.New("it does not exist, or this user may not see it")
 type RefusedError struct {
 	Group   string
 	Reasons []string
+	// Members: it is because of the group's members.
+	Members bool
 }
 
 func (e *RefusedError) Error() string {
@@ -206,7 +208,7 @@ func (p *Plan) Active() error {
 	}
 	switch {
 	case len(members) > 0:
-		return &RefusedError{Group: p.Group, Reasons: []string{"it has members that must stop first: " + strings.Join(members, ", ")}}
+		return &RefusedError{Group: p.Group, Members: true, Reasons: []string{"it has members that must stop first: " + strings.Join(members, ", ")}}
 	case p.State != "" && p.State != "Empty" && p.State != "Dead":
 		return &RefusedError{Group: p.Group, Reasons: []string{"its state is " + p.State}}
 	}

@@ -128,6 +128,9 @@ func diagnose(err error) diagnosis {
 		hint("keys that are not supported are refused, so that none is silently ignored: remove them, or give a file of their own")
 	case errors.As(err, &refused):
 		d.Kind, d.code = "refused", exitRefused
+		if refused.Members {
+			hint("stop them, and --wait-empty 5m makes the change as soon as they are gone; a crashed or static member stays until its session ends (--remove-static ID removes a static one)")
+		}
 	case errors.As(err, &incomplete):
 		if d.partialWrite = incomplete.Written > 0; d.partialWrite {
 			hint("the rows say which, and why. 'offsets undo %s' puts back what was written; a new plan shows what is left, where a shift would count from where they are now", groupArgument(incomplete.Group))
