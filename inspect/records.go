@@ -36,7 +36,7 @@ type Commit struct {
 // topics; of a share group, its start offsets. Partitions that could not be
 // read are in failed.
 func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits map[TopicPartition]Commit, failed map[TopicPartition]error, err error) {
-	resp := kadm.FetchOffsetsResponses{}
+	var resp kadm.FetchOffsetsResponses
 	if groupType == Share {
 		resp, _ = c.startOffsets(ctx, []string{group})
 	} else {
