@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -103,28 +102,86 @@ type Listing struct {
 	Problems   []Problem
 }
 
-// List returns all groups that this user may see, sorted by name, with their
+// ListOptions selects groups, and says what to show of them.
+type ListOptions struct {
+	// States and Types are those wanted, in any case; nil takes all.
+	States, Types []string
+	// Topic takes groups that have committed for it, or have a member that
+	// subscribes to it.
+	Topic string
+	// Lag reads commits and log ends of all groups, too.
+	Lag bool
+}
+
+// List returns the groups that this user may see, sorted by name, with their
 // number of members.
-func (c *Cluster) List(ctx context.Context) (*Listing, error) {
+func (c *Cluster) List(ctx context.Context, o ListOptions) (*Listing, error) {
 	l, err := c.listGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var wg sync.WaitGroup
-	var seen Visibility
-	wg.Go(func() { seen = c.visibility(ctx) })
-	described := c.describeGroups(ctx, l, l.names())
-	wg.Wait()
-	out := &Listing{Visibility: seen, Problems: append(l.problems, described.problems...)}
-	for _, name := range l.names() {
+	names := slices.DeleteFunc(l.names(), func(name string) bool {
 		g := l.groups[name]
-		if d, ok := described.groups[name]; ok {
-			n := len(d.Members)
-			g.Members, g.Protocol, g.State = &n, d.Protocol, d.State
-		}
-		out.Groups = append(out.Groups, g)
+		return !among(o.Types, g.Type) || len(o.States) > 0 && g.State != "" && !among(o.States, g.State)
+	})
+	out := &Listing{Problems: l.problems}
+	both(func() { out.Visibility = c.visibility(ctx) }, func() { err = c.listDetails(ctx, l, names, o, out) })
+	if err != nil {
+		return nil, err
 	}
+	// Old brokers do not tell the state in the list.
+	out.Groups = slices.DeleteFunc(out.Groups, func(g ListedGroup) bool { return !among(o.States, g.State) })
 	return out, nil
+}
+
+func among(wanted []string, word string) bool {
+	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, word) })
+}
+
+// listDetails describes the groups, as far as is needed.
+func (c *Cluster) listDetails(ctx context.Context, l *listing, names []string, o ListOptions, out *Listing) error {
+	if o.Topic == "" && !o.Lag {
+		described := c.describeGroups(ctx, l, names)
+		out.Problems = append(out.Problems, described.problems...)
+		for _, name := range names {
+			g := l.groups[name]
+			if d, ok := described.groups[name]; ok {
+				g.take(&d)
+			}
+			out.Groups = append(out.Groups, g)
+		}
+		return nil
+	}
+	for chunk := range slices.Chunk(names, chunkSize) {
+		groups, problems, err := c.describeChunk(ctx, l, chunk, DescribeOptions{withoutEnds: !o.Lag})
+		out.Problems = append(out.Problems, problems...)
+		if err != nil {
+			return err
+		}
+		for i := range groups {
+			d := &groups[i]
+			if o.Topic != "" && !d.reads(o.Topic) {
+				continue
+			}
+			g := l.groups[d.Group]
+			g.take(d)
+			if o.Lag {
+				g.Total = &d.Total
+			}
+			out.Groups = append(out.Groups, g)
+		}
+	}
+	return nil
+}
+
+func (g *ListedGroup) take(d *Group) {
+	n := len(d.Members)
+	g.Members, g.Protocol, g.State = &n, d.Protocol, d.State
+}
+
+// reads says whether the group has to do with a topic.
+func (g *Group) reads(topic string) bool {
+	return slices.Contains(g.subscriptions(), topic) || slices.ContainsFunc(g.Partitions, func(p Partition) bool { return p.Topic == topic })
 }
 
 // visibility asks what this user may do with the cluster: whoever may describe

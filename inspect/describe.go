@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
@@ -26,6 +27,18 @@ type DescribeOptions struct {
 	// Pending also asks for commits that a transaction holds back: one request
 	// more.
 	Pending bool
+	// ReadCommitted ends the lag at the last stable offset, which is as far as
+	// a consumer of committed records gets.
+	ReadCommitted bool
+	// Time reads the next unread record of each partition that is behind, for
+	// how old it is.
+	Time bool
+	// Exact reads everything that is unread, and counts the records.
+	Exact bool
+	// Now is what ages are counted from.
+	Now time.Time
+
+	withoutEnds bool // commits and members are all that is wanted
 	// CreateMissing describes a group that does not exist as one without
 	// members and commits, instead of reporting it.
 	CreateMissing bool
@@ -120,6 +133,9 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 			g.markPending(held)
 		}
 		groups = append(groups, g)
+	}
+	if o.withoutEnds {
+		return groups, problems, nil
 	}
 	return groups, problems, c.complete(ctx, groups, o)
 }
@@ -220,7 +236,17 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	}
 	found := c.logEnds(ctx, topics, slices.Collect(maps.Keys(wanted)))
 	for i := range groups {
-		groups[i].finish(topics, found)
+		groups[i].finish(topics, found, o.ReadCommitted)
+	}
+	if o.Time {
+		c.behind(ctx, topics, groups, o.Now)
+	}
+	if o.Exact {
+		c.count(ctx, topics, groups)
+	}
+	for i := range groups {
+		t := total(groups[i].Partitions)
+		groups[i].Total, groups[i].RecordsBehind, groups[i].BehindSeconds = t, t.RecordsBehind, t.BehindSeconds
 	}
 	return nil
 }
@@ -260,7 +286,7 @@ func (g *Group) addPartitions(topics kadm.TopicDetails, o DescribeOptions) {
 }
 
 // finish fills in what is known of the logs, and draws the conclusions.
-func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends) {
+func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends, readCommitted bool) {
 	subscribed := g.subscriptions()
 	for i := range g.Partitions {
 		p := &g.Partitions[i]
@@ -284,8 +310,7 @@ func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends)
 				p.Error = nonEmpty(e.err.Error())
 			}
 		}
-		p.LogStart, p.LogEnd, p.LastStable = e.start, e.end, e.stable
+		p.LogStart, p.LogEnd, p.LastStable, p.readCommitted = e.start, e.end, e.stable, readCommitted
 		p.Assess()
 	}
-	g.Total = total(g.Partitions)
 }

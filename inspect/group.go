@@ -25,6 +25,9 @@ type ListedGroup struct {
 	Protocol     *string      `json:"protocol"`      // the assignor; nil where there is none
 	Coordinator  *Coordinator `json:"coordinator"`
 	Members      *int         `json:"members"` // nil where the group could not be described
+	// Total is the lag of all partitions; nil where it was not asked for, or
+	// could not be read.
+	Total *Total `json:"total"`
 }
 
 // Member is one consumer in a group.
@@ -34,6 +37,10 @@ type Member struct {
 	ClientID   string            `json:"client_id"`
 	Host       string            `json:"host"`
 	Assignment []TopicPartitions `json:"assignment"`
+	// Epoch and Target are of KIP-848 members: how far the member has come, and
+	// what it is to have; nil and empty for others.
+	Epoch  *int32            `json:"member_epoch"`
+	Target []TopicPartitions `json:"target_assignment"`
 
 	subscribed []string
 }
@@ -55,6 +62,14 @@ type Group struct {
 	Members      []Member     `json:"members"`
 	Total        Total        `json:"total"`
 	Partitions   []Partition  `json:"partitions"`
+	// Epoch and AssignmentEpoch are of KIP-848 groups: they differ while an
+	// assignment is made; nil for others.
+	Epoch           *int32 `json:"group_epoch"`
+	AssignmentEpoch *int32 `json:"assignment_epoch"`
+	// RecordsBehind is the sum, and BehindSeconds the greatest, of the partitions
+	// where they are known; nil where they were not asked for.
+	RecordsBehind *int64   `json:"records_behind"`
+	BehindSeconds *float64 `json:"behind_seconds"`
 }
 
 // Problem is something that could not be read, while the rest could.

@@ -125,7 +125,7 @@ func (c *Cluster) describeClassic(ctx context.Context, names []string) []describ
 			Coordinator: coordinator(g.Coordinator), Members: []Member{},
 		}
 		for _, m := range g.Members {
-			member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}}
+			member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{}}
 			if join, ok := m.Join.AsConsumer(); ok {
 				member.subscribed = join.Topics
 			}
@@ -179,18 +179,29 @@ func (c *Cluster) describeConsumer(ctx context.Context, names []string) []descri
 func (c *Cluster) consumerGroup(ctx context.Context, broker kgo.BrokerMetadata, g *kmsg.ConsumerGroupDescribeResponseGroup) Group {
 	group := Group{
 		Group: g.Group, Type: Consumer, State: g.State, ProtocolType: "consumer", Protocol: nonEmpty(g.AssignorName),
-		Coordinator: coordinator(broker), Members: []Member{},
+		Coordinator: coordinator(broker), Members: []Member{}, Epoch: &g.Epoch, AssignmentEpoch: &g.AssignmentEpoch,
 	}
-	for _, m := range g.Members {
-		member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, subscribed: m.SubscribedTopics}
-		for _, t := range m.Assignment.TopicPartitions {
+	partitions := func(a kmsg.Assignment) []TopicPartitions {
+		out := []TopicPartitions{}
+		for _, t := range a.TopicPartitions {
 			name := t.Topic
 			if name == "" {
 				name = c.topicName(ctx, t.TopicID)
 			}
-			member.Assignment = append(member.Assignment, TopicPartitions{Topic: name, Partitions: sorted(t.Partitions)})
-			if m.SubscribedTopicRegex != nil {
-				member.subscribed = append(member.subscribed, name)
+			out = append(out, TopicPartitions{Topic: name, Partitions: sorted(t.Partitions)})
+		}
+		slices.SortFunc(out, func(a, b TopicPartitions) int { return cmp.Compare(a.Topic, b.Topic) })
+		return out
+	}
+	for i := range g.Members {
+		m := &g.Members[i]
+		member := Member{
+			MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost,
+			Assignment: partitions(m.Assignment), Target: partitions(m.TargetAssignment), Epoch: &m.MemberEpoch, subscribed: m.SubscribedTopics,
+		}
+		if m.SubscribedTopicRegex != nil {
+			for _, t := range member.Assignment {
+				member.subscribed = append(member.subscribed, t.Topic)
 			}
 		}
 		group.Members = append(group.Members, member)

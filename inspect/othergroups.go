@@ -33,7 +33,7 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 			Coordinator: coordinator(g.Coordinator), Members: []Member{},
 		}
 		for _, m := range g.Members {
-			member := Member{MemberID: m.MemberID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, subscribed: m.SubscribedTopicNames}
+			member := Member{MemberID: m.MemberID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{}, subscribed: m.SubscribedTopicNames}
 			for topic, partitions := range m.Assignment {
 				var ps []int32
 				for p := range partitions {
@@ -104,7 +104,7 @@ func (c *Cluster) describeStreams(ctx context.Context, names []string) []describ
 			}
 			sources := streamsSources(&g)
 			for _, m := range g.Members {
-				member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}}
+				member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{}}
 				for _, topics := range sources {
 					member.subscribed = append(member.subscribed, topics...)
 				}

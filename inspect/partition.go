@@ -29,7 +29,8 @@ type Partition struct {
 	LogEnd      *int64  `json:"log_end"` // high watermark: offset of the next record
 	LastStable  *int64  `json:"last_stable"`
 	// Lag is log_end - max(committed, log_start), in offsets; nil where that
-	// has no meaning or is not known.
+	// has no meaning or is not known. For a reader of committed records it
+	// ends at last_stable.
 	Lag *int64 `json:"lag"`
 	// Lost is how many offsets were deleted before the group read them.
 	Lost   *int64 `json:"lost"`
@@ -39,7 +40,9 @@ type Partition struct {
 	Subscribed *bool `json:"subscribed"`
 	// PendingTxn: a transaction that is not decided holds a commit here, and
 	// consumers wait for it; nil where it was not asked for.
-	PendingTxn    *bool    `json:"pending_txn"`
+	PendingTxn *bool `json:"pending_txn"`
+	// BehindSeconds is the age of the next unread record, by its own timestamp;
+	// 0 when caught up. nil where it was not asked for or cannot be known.
 	BehindSeconds *float64 `json:"behind_seconds"`
 	MemberID      *string  `json:"member_id"`
 	ClientID      *string  `json:"client_id"`
@@ -48,8 +51,16 @@ type Partition struct {
 	// CurrentEpoch is the partition's own leader epoch now. A commit with a
 	// higher one hangs Java consumers; nil where brokers do not tell.
 	CurrentEpoch *int32 `json:"current_leader_epoch"`
+	// RecordsBehind counts the records that are really there to be read: lag
+	// counts offsets, of which markers and compaction leave some empty. nil where
+	// it was not asked for.
+	RecordsBehind *int64 `json:"records_behind"`
+	// TimestampType tells what behind_seconds goes by: create_time (the
+	// producer's clock) or log_append_time (the broker's).
+	TimestampType *string `json:"timestamp_type"`
 
-	shareLag *int64 // of a share group, as its broker counts it
+	readCommitted bool   // the lag ends at last_stable
+	shareLag      *int64 // of a share group, as its broker counts it
 }
 
 // Assess sets status, lag and lost from the committed offset and the log's
@@ -66,6 +77,9 @@ func (p *Partition) Assess() {
 		return
 	}
 	start, end := *p.LogStart, *p.LogEnd
+	if p.readCommitted && p.LastStable != nil {
+		end = min(end, *p.LastStable)
+	}
 	if p.Committed == nil {
 		p.Status = NoCommit
 		p.Lost = new(int64)
@@ -74,11 +88,11 @@ func (p *Partition) Assess() {
 	committed := *p.Committed
 	lost := max(0, start-committed)
 	p.Lost = &lost
-	if committed > end {
+	if committed > *p.LogEnd {
 		p.Status = PastEnd
 		return
 	}
-	lag := end - max(committed, start)
+	lag := max(0, end-max(committed, start))
 	if p.shareLag != nil {
 		lag = *p.shareLag
 	}
@@ -100,6 +114,10 @@ type Total struct {
 	Partitions int   `json:"partitions"` // all rows
 	NoCommit   int   `json:"no_commit"`  // rows without a commit
 	Unknown    int   `json:"unknown"`    // rows whose lag is not known, no_commit among them
+	// RecordsBehind and BehindSeconds are the sum, and the greatest, of the rows
+	// where they are known; nil where no row has one. Groups show them.
+	RecordsBehind *int64   `json:"-"`
+	BehindSeconds *float64 `json:"-"`
 }
 
 func total(rows []Partition) Total {
@@ -116,6 +134,15 @@ func total(rows []Partition) Total {
 		}
 		if p.Status == NoCommit {
 			t.NoCommit++
+		}
+		if p.RecordsBehind != nil {
+			if t.RecordsBehind == nil {
+				t.RecordsBehind = new(int64)
+			}
+			*t.RecordsBehind += *p.RecordsBehind
+		}
+		if b := p.BehindSeconds; b != nil && (t.BehindSeconds == nil || *b > *t.BehindSeconds) {
+			t.BehindSeconds = b
 		}
 	}
 	return t

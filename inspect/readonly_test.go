@@ -61,11 +61,11 @@ func TestNothingHereWrites(t *testing.T) {
 	forbidden.Store(true)
 
 	c := inspect.New(cl)
-	l, err := c.List(ctx)
+	l, err := c.List(ctx, inspect.ListOptions{Topic: "t", Lag: true})
 	if err != nil || len(l.Groups) != 1 {
 		t.Fatalf("List: %v, %v", l, err)
 	}
-	d, err := c.Describe(ctx, []string{"g", "unknown"}, inspect.DescribeOptions{AllPartitions: true})
+	d, err := c.Describe(ctx, []string{"g", "unknown"}, inspect.DescribeOptions{AllPartitions: true, Pending: true, Time: true, Exact: true, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,8 @@ func newApp(e *env) *cli.App {
 			consumeCommand(e),
 			listCommand(e),
 			describeCommand(e),
+			checkCommand(e),
+			waitCommand(e),
 			policyCommand(e),
 			resetCommand(e),
 			applyCommand(e),

@@ -17,7 +17,6 @@ import (
 
 	"offsets/inspect"
 	"offsets/internal/duration"
-	"offsets/internal/render"
 	"offsets/reset"
 )
 
@@ -120,7 +119,7 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 		}
 	}
 	refused := refusals(plans, o)
-	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format == render.Table && e.StdinIsTerminal && e.StderrIsTerminal
+	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format.IsTable() && e.StdinIsTerminal && e.StderrIsTerminal
 	switch {
 	case o.execute && (len(refused) == 0 || o.partial):
 		err := e.apply(ctx, cl, plans, o)

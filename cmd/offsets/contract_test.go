@@ -31,6 +31,8 @@ func documents() map[string]document {
 		"history":  {"events", reflect.TypeFor[inspect.Event](), reflect.TypeFor[historyTail]()},
 		"policy":   {"groups", reflect.TypeFor[inspect.PolicyGroup](), reflect.TypeFor[describeTail]()},
 		"reset":    {"groups", reflect.TypeFor[reset.Plan](), nil},
+		"check":    {"groups", reflect.TypeFor[inspect.Verdict](), reflect.TypeFor[checkTail]()},
+		"watch":    {"", reflect.TypeFor[watched](), nil},
 		"export":   {"groups", reflect.TypeFor[reset.ExportedGroup](), reflect.TypeFor[exportTail]()},
 		"receipts": {"receipts", reflect.TypeFor[receiptRow](), reflect.TypeFor[receiptsTail]()},
 		"demo":     {"scenes", reflect.TypeFor[demo.Scene](), nil},

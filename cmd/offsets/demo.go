@@ -78,7 +78,7 @@ func playDemo(ctx context.Context, e *env, o demoOptions) error {
 	defer cancel()
 	d.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": strings.Join(o.bootstrap, ","), "OFFSETS_COMMAND_CONFIG": o.config, "OFFSETS_GROUP": ""})
 	var failed error
-	if o.format == render.Table {
+	if o.format.IsTable() {
 		// The story is the output: there is no table to show.
 		d.Tell = func(l demo.Line) { fmt.Fprintln(e.Stdout, storyLine(l)) }
 		for _, err := range demo.Run(ctx, cl, d, o.scenes) {

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
+	"offsets/internal/duration"
 	"offsets/internal/render"
 )
 
@@ -20,17 +23,30 @@ func describeCommand(e *env) *cli.Command {
 		ArgsUsage: "[GROUP…]",
 		Description: "Shows the partitions that have a commit or are assigned to a member. COMMITTED is the\n" +
 			"next offset the group will read; LAG = LOG-END - max(COMMITTED, LOG-START); LOST counts\n" +
-			"what was deleted before the group read it.\n\n" +
+			"what was deleted before the group read it. With --time, BEHIND is the age of the next\n" +
+			"unread record, by its own timestamp.\n\n" +
+			"   offsets describe billing --time\n" +
+			"   offsets describe billing --watch\n" +
+			"   offsets describe --all -o jsonl\n\n" +
 			"Exit: 0 done, 1 failed or no such group, 5 some groups could not be read.",
 		Flags: append(groupFlags(),
 			&cli.BoolFlag{Name: "members", Usage: "show the members instead of the partitions"},
 			&cli.BoolFlag{Name: "state", Usage: "show one line a group instead of the partitions"},
 			&cli.BoolFlag{Name: "all-partitions", Usage: "add partitions without commit or owner, of every topic the group reads"},
+			&cli.BoolFlag{Name: "time", Usage: "show how late: the age of the next unread record, read from the record itself"},
+			&cli.BoolFlag{Name: "exact", Usage: "read all that is unread, and count the records (a lag counts offsets, also those of markers)"},
+			&cli.StringFlag{Name: "isolation", Usage: "`LEVEL`: with read_committed the lag ends at the last stable offset"},
+			&cli.BoolFlag{Name: "pending", Usage: "ask for commits that transactions hold back also with globs and --all"},
+			&cli.BoolFlag{Name: "watch", Usage: "look again and again, with rates, until Ctrl-C"},
+			&cli.StringFlag{Name: "interval", Usage: "with --watch: `DURATION` between two looks", Value: "2s"},
 		),
 		Action: func(c *cli.Context) error {
 			o, err := describeOptionsOf(e, c)
 			if err != nil {
 				return err
+			}
+			if o.watch {
+				return watch(c.Context, e, o)
 			}
 			return describe(c.Context, e, o)
 		},
@@ -40,8 +56,11 @@ func describeCommand(e *env) *cli.Command {
 type describeOptions struct {
 	common
 	selection
+	inspect.DescribeOptions
 	members, state bool
-	allPartitions  bool
+	pending        bool
+	watch          bool
+	interval       time.Duration
 }
 
 func describeOptionsOf(e *env, c *cli.Context) (o describeOptions, err error) {
@@ -51,15 +70,43 @@ func describeOptionsOf(e *env, c *cli.Context) (o describeOptions, err error) {
 	if o.selection, err = selectionOf(c); err != nil {
 		return o, err
 	}
-	o.members, o.state, o.allPartitions = c.Bool("members"), c.Bool("state"), c.Bool("all-partitions")
-	if o.members && o.state {
+	if o.ReadCommitted, err = readCommittedOf(c); err != nil {
+		return o, err
+	}
+	o.members, o.state, o.AllPartitions = c.Bool("members"), c.Bool("state"), c.Bool("all-partitions")
+	o.Time, o.Exact, o.pending, o.watch, o.Now = c.Bool("time"), c.Bool("exact"), c.Bool("pending"), c.Bool("watch"), e.Now()
+	if o.interval, err = duration.Parse(c.String("interval")); err != nil || o.interval <= 0 {
+		return o, usagef("--interval %q: want a duration such as 2s", c.String("interval"))
+	}
+	switch {
+	case o.members && o.state:
 		return o, usagef("--members and --state exclude each other")
+	case o.watch && (o.members || o.state):
+		return o, usagef("--watch is for partitions: it goes without --members and --state")
+	case c.IsSet("interval") && !o.watch:
+		return o, usagef("--interval goes with --watch")
 	}
 	return o, nil
 }
 
+// readCommittedOf reads --isolation.
+func readCommittedOf(c *cli.Context) (bool, error) {
+	switch level := c.String("isolation"); level {
+	case "", "read_uncommitted":
+		return false, nil
+	case "read_committed":
+		return true, nil
+	default:
+		return false, usagef("--isolation %q: want read_committed or read_uncommitted", level)
+	}
+}
+
 func describe(ctx context.Context, e *env, o describeOptions) error {
 	ctx, cancel := bounded(ctx, o.common)
+	if o.Exact { // reads as long as there is something to read
+		cancel()
+		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
+	}
 	defer cancel()
 	cl, err := o.connect(ctx)
 	if err != nil {
@@ -71,7 +118,12 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	d, err := cluster.Describe(ctx, groups.names, inspect.DescribeOptions{AllPartitions: o.allPartitions})
+	var recent *activity
+	if len(groups.names) == 1 && o.format.IsTable() && !o.members && !o.state {
+		recent = beginActivity(ctx, cluster, groups.names[0])
+	}
+	o.Pending = o.pending || !groups.many
+	d, err := cluster.Describe(ctx, groups.names, o.DescribeOptions)
 	if err != nil {
 		return contextError(ctx, err)
 	}
@@ -81,18 +133,36 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	}
 	shown := 0
 	d.Groups = counted(d.Groups, &shown)
+	stop := func() {}
+	if o.Exact {
+		stop = e.progress(func() string { return "counting unread records" })
+	}
+	out := e.buffered(false)
 	switch {
 	case o.members:
-		err = render.Write(e.Stdout, o.format, membersView(d))
+		err = render.Write(out, o.format, membersView(d))
 	case o.state:
-		err = render.Write(e.Stdout, o.format, stateView(d))
+		err = render.Write(out, o.format, stateView(d))
 	default:
-		err = render.Write(e.Stdout, o.format, describeView(d))
+		err = render.Write(out, o.format, describeView(d, e.Now, recent))
 	}
+	stop()
+	err = errors.Join(err, out.Flush())
 	if err != nil {
-		return contextError(ctx, err)
+		// What was read until the time was up is shown already.
+		return partly(shown, contextError(ctx, err))
 	}
 	return problems(d.Problems, shown)
+}
+
+// partly is an error after something useful was shown: that time is up is then
+// not all that is to be said.
+func partly(shown int, err error) error {
+	var timeout *timeoutError
+	if shown > 0 && errors.As(err, &timeout) {
+		return &partialError{[]inspect.Problem{{What: "the groups behind those shown", Error: err.Error(), Err: err}}}
+	}
+	return err
 }
 
 func counted[R any](rows iter.Seq2[R, error], n *int) iter.Seq2[R, error] {
@@ -123,7 +193,7 @@ type describeLine struct {
 	inspect.Partition
 }
 
-func describeView(d *inspect.Description) render.Result[inspect.Group, describeLine] {
+func describeView(d *inspect.Description, now func() time.Time, recent *activity) render.Result[inspect.Group, describeLine] {
 	return render.Result[inspect.Group, describeLine]{
 		Name: "groups",
 		Rows: d.Groups,
@@ -139,23 +209,87 @@ func describeView(d *inspect.Description) render.Result[inspect.Group, describeL
 		},
 		Sections: eachGroup(func(g inspect.Group) render.Section {
 			return render.Section{
-				Title: groupTitle(g),
-				Columns: []render.Column{
-					{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "COMMITTED", Right: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true},
-					{Name: "LAG", Right: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "STATUS"},
-					{Name: "CLIENT-ID", Optional: true}, {Name: "HOST", Optional: true}, {Name: "ERROR", Optional: true},
-				},
-				Empty: "no partitions: nothing committed, nothing assigned",
-				Rows: cells(slices.Values(g.Partitions), func(p inspect.Partition) []string {
-					return []string{
-						p.Topic, fmt.Sprint(p.Partition), number(p.Committed), number(p.LogStart), number(p.LogEnd),
-						number(p.Lag), lostCell(p.Lost), string(p.Status), text(p.ClientID), text(p.Host), text(p.Error),
+				Title:   groupTitle(g),
+				Columns: partitionColumns(),
+				Empty:   "no partitions: nothing committed, nothing assigned",
+				Rows:    cells(slices.Values(g.Partitions), partitionCells),
+				Footer: func() string {
+					text := totalLine(g.Total)
+					if recent != nil {
+						text += recent.footer(&g, now())
 					}
-				}),
-				Footer: func() string { return totalLine(g.Total) },
+					return text
+				},
 			}
 		}),
 	}
+}
+
+func partitionColumns() []render.Column {
+	return []render.Column{
+		{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "COMMITTED", Right: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true},
+		{Name: "LAST-STABLE", Right: true, Wide: true}, {Name: "LAG", Right: true}, {Name: "RECORDS", Right: true, Optional: true}, {Name: "BEHIND", Right: true, Optional: true},
+		{Name: "LOST", Right: true, Optional: true}, {Name: "STATUS"}, {Name: "NOTE", Optional: true},
+		{Name: "CLIENT-ID", Optional: true}, {Name: "HOST", Optional: true}, {Name: "MEMBER-ID", Optional: true, Wide: true},
+		{Name: "EPOCH", Right: true, Wide: true}, {Name: "CURRENT-EPOCH", Right: true, Wide: true}, {Name: "METADATA", Optional: true, Wide: true},
+		{Name: "SUBSCRIBED", Optional: true, Wide: true}, {Name: "TOPIC-ID", Optional: true, Wide: true}, {Name: "ERROR", Optional: true},
+	}
+}
+
+func partitionCells(p inspect.Partition) []string {
+	subscribed := ""
+	if p.Subscribed != nil {
+		subscribed = fmt.Sprint(*p.Subscribed)
+	}
+	return []string{
+		p.Topic, fmt.Sprint(p.Partition), number(p.Committed), number(p.LogStart), number(p.LogEnd),
+		number(p.LastStable), number(p.Lag), number(p.RecordsBehind), secondsCell(p.BehindSeconds),
+		lostCell(p.Lost), string(p.Status), partitionNote(&p),
+		text(p.ClientID), text(p.Host), text(p.MemberID),
+		number(p.LeaderEpoch), number(p.CurrentEpoch), text(p.Metadata),
+		subscribed, text(p.TopicID), text(p.Error),
+	}
+}
+
+// partitionNote is what is odd beside the status.
+func partitionNote(p *inspect.Partition) string {
+	var notes []string
+	if p.PendingTxn != nil && *p.PendingTxn {
+		notes = append(notes, "commit pending in a transaction")
+	}
+	if p.LastStable != nil && p.LogEnd != nil && *p.LastStable < *p.LogEnd {
+		notes = append(notes, fmt.Sprintf("open transaction from %d on", *p.LastStable))
+	}
+	if p.LeaderEpoch != nil && p.CurrentEpoch != nil && *p.LeaderEpoch > *p.CurrentEpoch {
+		notes = append(notes, "leader epoch too high: hangs Java consumers")
+	}
+	if p.Subscribed != nil && !*p.Subscribed {
+		notes = append(notes, "not subscribed")
+	}
+	return strings.Join(notes, "; ")
+}
+
+// secondsCell writes an age as people say it.
+func secondsCell(s *float64) string {
+	if s == nil {
+		return ""
+	}
+	return ago(time.Duration(*s * float64(time.Second)))
+}
+
+// ago rounds an age to its two greatest units.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
 func eachGroup(section func(inspect.Group) render.Section) func(iter.Seq[inspect.Group]) iter.Seq[render.Section] {
@@ -182,6 +316,13 @@ func groupTitle(g inspect.Group) string {
 	if g.Protocol != nil {
 		parts = append(parts, "assignor "+*g.Protocol)
 	}
+	if g.Epoch != nil && g.AssignmentEpoch != nil {
+		epoch := fmt.Sprintf("epoch %d", *g.Epoch)
+		if *g.AssignmentEpoch != *g.Epoch {
+			epoch += fmt.Sprintf(" (assignment of %d)", *g.AssignmentEpoch)
+		}
+		parts = append(parts, epoch)
+	}
 	if g.Coordinator != nil {
 		parts = append(parts, "coordinator "+broker(g.Coordinator))
 	}
@@ -195,6 +336,12 @@ func totalLine(t inspect.Total) string {
 	}
 	if n := t.Unknown - t.NoCommit; n > 0 {
 		s += fmt.Sprintf(", unknown on %d", n)
+	}
+	if t.RecordsBehind != nil {
+		s += fmt.Sprintf(", %d records", *t.RecordsBehind)
+	}
+	if t.BehindSeconds != nil {
+		s += ", at most " + secondsCell(t.BehindSeconds) + " behind"
 	}
 	if t.Lost > 0 {
 		s += fmt.Sprintf("; %d lost: deleted before they were read", t.Lost)
@@ -232,11 +379,15 @@ func membersView(d *inspect.Description) render.Result[inspect.Group, memberLine
 		Sections: eachGroup(func(g inspect.Group) render.Section {
 			return render.Section{
 				Title:   groupTitle(g),
-				Columns: []render.Column{{Name: "MEMBER"}, {Name: "INSTANCE-ID", Optional: true}, {Name: "CLIENT-ID"}, {Name: "HOST"}, {Name: "PARTITIONS", Right: true}, {Name: "ASSIGNMENT"}},
+				Columns: []render.Column{{Name: "MEMBER"}, {Name: "INSTANCE-ID", Optional: true}, {Name: "CLIENT-ID"}, {Name: "HOST"}, {Name: "PARTITIONS", Right: true}, {Name: "EPOCH", Right: true, Optional: true}, {Name: "ASSIGNMENT"}, {Name: "TARGET", Optional: true}},
 				Empty:   "no members",
 				Rows: cells(slices.Values(g.Members), func(m inspect.Member) []string {
 					n, assignment := assignmentCell(m.Assignment)
-					return []string{m.MemberID, text(m.InstanceID), m.ClientID, m.Host, fmt.Sprint(n), assignment}
+					_, target := assignmentCell(m.Target)
+					if target == assignment {
+						target = ""
+					}
+					return []string{m.MemberID, text(m.InstanceID), m.ClientID, m.Host, fmt.Sprint(n), number(m.Epoch), assignment, target}
 				}),
 			}
 		}),

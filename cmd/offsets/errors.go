@@ -109,6 +109,7 @@ func diagnose(err error) diagnosis {
 		incomplete  *reset.IncompleteError
 		verify      *verifyError
 		receipt     *reset.ReceiptError
+		condition   *conditionError
 		inUse       *addressInUseError
 	)
 	switch {
@@ -137,6 +138,8 @@ func diagnose(err error) diagnosis {
 		}
 	case errors.As(err, &verify):
 		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
+	case errors.As(err, &condition):
+		d.Kind, d.code = "condition", exitCondition
 	case errors.As(err, &receipt):
 		d.Kind = "receipt"
 		hint("nothing was changed. --receipt FILE writes it elsewhere (or set OFFSETS_STATE_DIR); --no-receipt does without a way back")

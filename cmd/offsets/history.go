@@ -65,7 +65,7 @@ func historyOptionsOf(e *env, c *cli.Context) (o historyOptions, err error) {
 	o.follow = c.Bool("follow")
 	if c.Bool("plot") {
 		o.plot = newPlot()
-		if o.follow || o.format != render.Table {
+		if o.follow || !o.format.IsTable() {
 			return o, usagef("--plot goes with the table, and without --follow")
 		}
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,37 +19,82 @@ func listCommand(e *env) *cli.Command {
 		Name:  "list",
 		Usage: "show all groups",
 		Description: "Shows every group that this user may see, of every type, with its state and how\n" +
-			"many members it has.\n\nExit: 0 done, 1 failed, 5 some brokers or groups could not be read.",
+			"many members it has.\n\n" +
+			"   offsets list --topic orders          who reads orders?\n" +
+			"   offsets list --lag --sort lag\n\n" +
+			"Exit: 0 done, 1 failed, 5 some brokers or groups could not be read.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "state", Usage: "only groups in `STATE`; may be given several times"},
+			&cli.StringSliceFlag{Name: "type", Usage: "only groups of `TYPE` (classic, consumer, share, streams); may be given several times"},
+			&cli.StringFlag{Name: "topic", Usage: "only groups that have committed for `TOPIC`, or subscribe to it"},
+			&cli.BoolFlag{Name: "lag", Usage: "show the total lag of each group"},
+			&cli.StringFlag{Name: "sort", Value: "name", Usage: "`ORDER`: name, lag or members, the greatest first"},
+		},
 		Action: func(c *cli.Context) error {
-			o, err := e.common(c)
-			if err != nil {
+			o := listOptions{sort: c.String("sort"), ListOptions: inspect.ListOptions{
+				States: c.StringSlice("state"), Types: c.StringSlice("type"), Topic: c.String("topic"), Lag: c.Bool("lag"),
+			}}
+			var err error
+			if o.common, err = e.common(c); err != nil {
 				return err
 			}
-			if c.NArg() > 0 {
+			switch {
+			case c.NArg() > 0:
 				return usagef("list takes no arguments; 'offsets describe %s' shows one group", c.Args().First())
+			case !slices.Contains([]string{"name", "lag", "members"}, o.sort):
+				return usagef("--sort %q: want name, lag or members", o.sort)
+			case o.sort == "lag" && !o.Lag:
+				return usagef("--sort lag goes with --lag")
+			}
+			for _, t := range o.Types {
+				if !slices.Contains([]string{inspect.Classic, inspect.Consumer, inspect.Share, inspect.Streams}, t) {
+					return usagef("--type %q: want classic, consumer, share or streams", t)
+				}
 			}
 			return list(c.Context, e, o)
 		},
 	}
 }
 
-func list(ctx context.Context, e *env, o common) error {
-	ctx, cancel := bounded(ctx, o)
+type listOptions struct {
+	common
+	inspect.ListOptions
+	sort string
+}
+
+func list(ctx context.Context, e *env, o listOptions) error {
+	ctx, cancel := bounded(ctx, o.common)
 	defer cancel()
 	cl, err := o.connect(ctx)
 	if err != nil {
 		return contextError(ctx, err)
 	}
 	defer cl.Close()
-	l, err := inspect.New(cl).List(ctx)
+	l, err := inspect.New(cl).List(ctx, o.ListOptions)
 	if err != nil {
 		return contextError(ctx, err)
 	}
+	sortListed(l.Groups, o.sort)
 	e.visibilityNote(l.Visibility)
-	if err := render.Write(e.Stdout, o.format, listView(l)); err != nil {
+	out := e.buffered(false)
+	if err := errors.Join(render.Write(out, o.format, listView(l)), out.Flush()); err != nil {
 		return err
 	}
 	return problems(l.Problems, len(l.Groups))
+}
+
+// sortListed: they come sorted by name.
+func sortListed(groups []inspect.ListedGroup, order string) {
+	value := func(g *inspect.ListedGroup) int64 {
+		switch {
+		case order == "lag" && g.Total != nil:
+			return g.Total.Lag
+		case order == "members" && g.Members != nil:
+			return int64(*g.Members)
+		}
+		return 0
+	}
+	slices.SortStableFunc(groups, func(a, b inspect.ListedGroup) int { return cmp.Compare(value(&b), value(&a)) })
 }
 
 type listTail struct {
@@ -61,10 +109,14 @@ func listView(l *inspect.Listing) render.Result[inspect.ListedGroup, inspect.Lis
 		Lines: one[inspect.ListedGroup],
 		Sections: func(rows iter.Seq[inspect.ListedGroup]) iter.Seq[render.Section] {
 			return sections(render.Section{
-				Columns: []render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "PROTOCOL-TYPE", Optional: true}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}, {Name: "COORDINATOR"}},
+				Columns: []render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "PROTOCOL-TYPE", Optional: true}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}, {Name: "PARTITIONS", Right: true, Optional: true}, {Name: "LAG", Right: true, Optional: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "COORDINATOR"}},
 				Empty:   "no groups",
 				Rows: cells(rows, func(g inspect.ListedGroup) []string {
-					return []string{g.Group, g.Type, g.State, g.ProtocolType, text(g.Protocol), number(g.Members), broker(g.Coordinator)}
+					partitions, lag, lost := "", "", ""
+					if g.Total != nil {
+						partitions, lag, lost = fmt.Sprint(g.Total.Partitions), fmt.Sprint(g.Total.Lag), lostCell(&g.Total.Lost)
+					}
+					return []string{g.Group, g.Type, g.State, g.ProtocolType, text(g.Protocol), number(g.Members), partitions, lag, lost, broker(g.Coordinator)}
 				}),
 			})
 		},

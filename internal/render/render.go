@@ -17,13 +17,18 @@ type Format string
 // The forms of output.
 const (
 	Table Format = "table"
+	Wide  Format = "wide" // a table with more columns
 	JSON  Format = "json"
 	JSONL Format = "jsonl" // one object a line, for each line of the result
 	CSV   Format = "csv"   // a header of the JSON field names
+	YAML  Format = "yaml"  // the JSON document as YAML
 )
 
 // Formats are all forms, in the order in which help names them.
-func Formats() []Format { return []Format{Table, JSON, JSONL, CSV} }
+func Formats() []Format { return []Format{Table, Wide, JSON, JSONL, CSV, YAML} }
+
+// IsTable says whether a form is for people.
+func (f Format) IsTable() bool { return f == Table || f == Wide }
 
 // Result is a typed answer: rows, and what is known when they are all read.
 //
@@ -39,6 +44,8 @@ type Result[R, L any] struct {
 	Tail func() any
 	// Lines flattens a row.
 	Lines func(R) iter.Seq[L]
+	// Headless leaves out the header of CSV: it was written before.
+	Headless bool
 	// Sections lays rows out for people.
 	Sections func(iter.Seq[R]) iter.Seq[Section]
 }
@@ -47,8 +54,12 @@ type Result[R, L any] struct {
 // as far as it goes: a JSON document is closed.
 func Write[R, L any](w io.Writer, f Format, r Result[R, L]) error {
 	switch {
-	case f == Table:
-		return r.writeTable(w)
+	case f.IsTable():
+		return r.writeTable(w, f == Wide)
+	case f == YAML && r.Name == "":
+		return r.writeYAMLStream(w)
+	case f == YAML:
+		return r.writeYAML(w)
 	case f == CSV:
 		return r.writeCSV(w)
 	case f == JSONL, f == JSON && r.Name == "":
@@ -156,8 +167,10 @@ func (r Result[R, L]) writeCSV(w io.Writer) error {
 	for i, f := range fields {
 		header[i] = f.name
 	}
-	if err := out.Write(header); err != nil {
-		return err
+	if !r.Headless {
+		if err := out.Write(header); err != nil {
+			return err
+		}
 	}
 	for line, err := range r.lines() {
 		if err != nil {

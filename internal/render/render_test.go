@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"offsets/internal/render"
 )
@@ -184,5 +187,62 @@ func BenchmarkTable(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
 		})
+	}
+}
+
+// YAML says what JSON says: it is read back and compared, odd strings and large
+// numbers among it.
+func TestYAMLIsTheJSON(t *testing.T) {
+	big := int64(1<<63 - 1)
+	rows := []inner{{"a", &big, []int32{1, 2}}, {"1", nil, []int32{}}, {"true", nil, nil}, {"x: y\n- z \"q\" 'r' #\ttab", nil, []int32{3}}, {" lead", nil, nil}, {"größe 😀", nil, nil}, {"", nil, nil}, {"null", nil, nil}, {"2026-11-23T08:00:00Z", nil, nil}, {"0x10", nil, nil}, {"~", nil, nil}, {"\x00\x1b[31m", nil, nil}}
+	for _, rows := range [][]inner{rows, rows[:1], nil} {
+		var y, j bytes.Buffer
+		if err := render.Write(&y, render.YAML, result(rows, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if err := render.Write(&j, render.JSON, result(rows, nil)); err != nil {
+			t.Fatal(err)
+		}
+		var read any
+		if err := yaml.Unmarshal(y.Bytes(), &read); err != nil {
+			t.Fatalf("%v in\n%s", err, y.String())
+		}
+		back, err := json.Marshal(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b any
+		for text, v := range map[string]*any{string(back): &a, j.String(): &b} {
+			dec := json.NewDecoder(strings.NewReader(text))
+			dec.UseNumber()
+			if err := dec.Decode(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("YAML\n%s\nis %v\nJSON %v", y.String(), a, b)
+		}
+	}
+}
+
+// Wide columns are in the wide form only.
+func TestWide(t *testing.T) {
+	r := result([]inner{{"a", nil, nil}}, nil)
+	sections := r.Sections
+	r.Sections = func(rows iter.Seq[inner]) iter.Seq[render.Section] {
+		return func(yield func(render.Section) bool) {
+			for s := range sections(rows) {
+				s.Columns[1].Wide = true
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+	for f, want := range map[render.Format]string{render.Table: "title\nNAME\na\nfooter\n", render.Wide: "title\nNAME  COUNT\na         -\nfooter\n"} {
+		var b strings.Builder
+		if err := render.Write(&b, f, r); err != nil || b.String() != want {
+			t.Errorf("%s: %q, %v; want %q", f, b.String(), err, want)
+		}
 	}
 }

@@ -34,6 +34,8 @@ type Column struct {
 	Right bool // numbers
 	// Optional columns are left out where no row has anything in them.
 	Optional bool
+	// Wide columns are in the wide form only.
+	Wide bool
 	// Width is the least width of a live table's column.
 	Width int
 }
@@ -49,7 +51,7 @@ const smallTable = 200
 // widthRows is how many first rows decide on the widths of a long table.
 const widthRows = 1000
 
-func (r Result[R, L]) writeTable(w io.Writer) error {
+func (r Result[R, L]) writeTable(w io.Writer, wide bool) error {
 	var failure error
 	rows := func(yield func(R) bool) {
 		for row, err := range r.Rows {
@@ -70,11 +72,41 @@ func (r Result[R, L]) writeTable(w io.Writer) error {
 			}
 		}
 		first = false
-		if err := s.write(w); err != nil {
+		if err := s.narrowed(wide).write(w); err != nil {
 			return err
 		}
 	}
 	return failure
+}
+
+// narrowed is the section without its wide columns, unless they are wanted.
+func (s Section) narrowed(wide bool) Section {
+	var keep []int
+	for i, c := range s.Columns {
+		if wide || !c.Wide {
+			keep = append(keep, i)
+		}
+	}
+	if len(keep) == len(s.Columns) {
+		return s
+	}
+	columns, rows := make([]Column, len(keep)), s.Rows
+	for i, j := range keep {
+		columns[i] = s.Columns[j]
+	}
+	s.Columns = columns
+	s.Rows = func(yield func([]string) bool) {
+		for row := range rows {
+			cells := make([]string, len(keep))
+			for i, j := range keep {
+				cells[i] = row[j]
+			}
+			if !yield(cells) {
+				return
+			}
+		}
+	}
+	return s
 }
 
 func (s Section) write(w io.Writer) error {

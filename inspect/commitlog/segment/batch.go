@@ -72,6 +72,10 @@ func (b *Batch) IsControl() bool { return b.Attributes&0x20 != 0 }
 // LogAppendTime says whether timestamps are the broker's.
 func (b *Batch) LogAppendTime() bool { return b.Attributes&0x08 != 0 }
 
+// Counted says whether NumRecords is known without unpacking: not in formats v0
+// and v1.
+func (b *Batch) Counted() bool { return b.legacy == nil }
+
 // NextOffset is the offset behind the batch, also where compaction has taken
 // its records away.
 func (b *Batch) NextOffset() int64 { return b.BaseOffset + int64(b.LastOffsetDelta) + 1 }

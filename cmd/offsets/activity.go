@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"offsets/inspect"
+)
+
+// activity is what the commit log's end says of a group, read while the rest
+// is.
+type activity struct {
+	done chan struct{}
+	seen inspect.Activity
+	err  error
+}
+
+func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) *activity {
+	a := &activity{done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.seen, a.err = cluster.Activity(ctx, group)
+	}()
+	return a
+}
+
+// footer is what one wants to know at 3 a.m. below the table of one group:
+// since when, how long ago, and what to look at next.
+func (a *activity) footer(g *inspect.Group, now time.Time) string {
+	<-a.done
+	var parts []string
+	if at := a.seen.StateSince; !at.IsZero() && (g.State == "Stable" || g.State == "Empty") {
+		parts = append(parts, fmt.Sprintf("%s since %s, %s ago", g.State, timestamp(at), ago(now.Sub(at))))
+	}
+	switch {
+	case !a.seen.LastCommit.IsZero():
+		parts = append(parts, "last commit "+ago(max(0, now.Sub(a.seen.LastCommit)))+" ago")
+	case a.err != nil:
+		parts = append(parts, "last commit not known: the commit log cannot be read")
+	}
+	out := ""
+	if len(parts) > 0 {
+		out = "\n" + strings.Join(parts, "; ")
+	}
+	if hint := nextCommand(g); hint != "" {
+		out += "\nnext: " + hint
+	}
+	return out
+}
+
+// nextCommand is what to type next about a group that is not well.
+func nextCommand(g *inspect.Group) string {
+	name := groupArgument(g.Group)
+	seen := map[inspect.Status]bool{}
+	pending := false
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		seen[p.Status] = true
+		pending = pending || p.PendingTxn != nil && *p.PendingTxn
+	}
+	switch {
+	case pending:
+		return fmt.Sprintf("a transaction holds commits back: 'offsets history %s' shows since when", name)
+	case seen[inspect.PastEnd], seen[inspect.Lost]:
+		return fmt.Sprintf("'offsets policy %s' shows what a consumer does where the commit is outside the log", name)
+	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:
+		return ""
+	case len(g.Members) == 0 && seen[inspect.Behind]:
+		return fmt.Sprintf("nobody reads; 'offsets history %s' shows when it was last moved", name)
+	case seen[inspect.NoCommit]:
+		return fmt.Sprintf("'offsets policy %s' shows where a consumer begins without a commit", name)
+	case seen[inspect.Behind]:
+		return fmt.Sprintf("'offsets describe %s --watch' shows whether it catches up", name)
+	}
+	return ""
+}

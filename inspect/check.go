@@ -1,0 +1,159 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Limits are conditions that a group shall meet. The zero value asks for
+// nothing but that no commit lies outside of its log.
+type Limits struct {
+	MaxLag          *int64   // of all partitions together, in offsets
+	MaxPartitionLag *int64   // of each
+	MaxBehind       *float64 // seconds
+	States          []string // one of these; nil: any
+	MinMembers      *int
+	// RequireCommit: a partition without a commit is a breach.
+	RequireCommit bool
+	// Allow are statuses that are no breach.
+	Allow []Status
+	// Exact compares counted records instead of lags.
+	Exact bool
+}
+
+// Checks that a group can fail.
+const (
+	CheckMaxLag          = "max_lag"
+	CheckMaxPartitionLag = "max_partition_lag"
+	CheckMaxBehind       = "max_behind"
+	CheckState           = "state"
+	CheckMinMembers      = "min_members"
+	CheckRequireCommit   = "require_commit"
+	CheckStatus          = "status"
+	CheckExists          = "exists"
+)
+
+// Breach is a condition that does not hold.
+type Breach struct {
+	Check     string  `json:"check"`
+	Topic     *string `json:"topic"`
+	Partition *int32  `json:"partition"`
+	// Value and Limit are numbers for limits, words for states and statuses.
+	Value   any    `json:"value"`
+	Limit   any    `json:"limit"`
+	Message string `json:"message"`
+}
+
+// Verdict is whether a group meets its limits.
+type Verdict struct {
+	Group string `json:"group"`
+	Holds bool   `json:"holds"`
+	State string `json:"state"`
+	Lag   int64  `json:"lag"` // total
+	// RecordsBehind and BehindSeconds are as in a description.
+	RecordsBehind *int64   `json:"records_behind"`
+	BehindSeconds *float64 `json:"behind_seconds"`
+	Members       int      `json:"members"`
+	Breaches      []Breach `json:"breaches"`
+
+	// Unknown is what could not be judged.
+	Unknown []Problem `json:"-"`
+}
+
+// Check holds a group against limits. It is pure.
+func Check(g *Group, l Limits) Verdict {
+	v := Verdict{
+		Group: g.Group, State: g.State, Lag: g.Total.Lag, RecordsBehind: g.Total.RecordsBehind, BehindSeconds: g.Total.BehindSeconds,
+		Members: len(g.Members), Breaches: []Breach{},
+	}
+	breach := func(check string, p *Partition, value, limit any, format string, args ...any) {
+		b := Breach{Check: check, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)}
+		if p != nil {
+			b.Topic, b.Partition = &p.Topic, &p.Partition
+		}
+		v.Breaches = append(v.Breaches, b)
+	}
+	if len(l.States) > 0 && !slices.ContainsFunc(l.States, func(s string) bool { return strings.EqualFold(s, g.State) }) {
+		breach(CheckState, nil, g.State, strings.Join(l.States, ","), "state is %s, not %s", g.State, strings.Join(l.States, " or "))
+	}
+	if l.MinMembers != nil && len(g.Members) < *l.MinMembers {
+		breach(CheckMinMembers, nil, len(g.Members), *l.MinMembers, "members: %d, less than %d", len(g.Members), *l.MinMembers)
+	}
+	if total, what := l.total(g); l.MaxLag != nil && total > *l.MaxLag {
+		breach(CheckMaxLag, nil, total, *l.MaxLag, "total %s %d is above %d", what, total, *l.MaxLag)
+	}
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		l.partition(p, func(check string, value, limit any, format string, args ...any) {
+			breach(check, p, value, limit, format, args...)
+		}, func(format string, args ...any) {
+			v.Unknown = append(v.Unknown, problem(fmt.Sprintf("group %s, %s-%d", g.Group, p.Topic, p.Partition), fmt.Errorf(format, args...)))
+		})
+	}
+	v.Holds = len(v.Breaches) == 0 && len(v.Unknown) == 0
+	return v
+}
+
+func (l *Limits) total(g *Group) (int64, string) {
+	if l.Exact && g.Total.RecordsBehind != nil {
+		return *g.Total.RecordsBehind, "records"
+	}
+	return g.Total.Lag, "lag"
+}
+
+// partition judges one partition. What is not known is neither good nor bad.
+func (l *Limits) partition(p *Partition, breach func(check string, value, limit any, format string, args ...any), unknown func(format string, args ...any)) {
+	if slices.Contains(l.Allow, p.Status) {
+		return
+	}
+	switch p.Status {
+	case PastEnd, Lost, TopicGone:
+		breach(CheckStatus, string(p.Status), nil, "%s", statusWords(p))
+	case NoCommit:
+		if l.RequireCommit {
+			breach(CheckRequireCommit, nil, nil, "no commit")
+		}
+	case NoLeader, NotAuthorized, Failed:
+		unknown("%s", statusWords(p))
+		return
+	}
+	if n, what := l.lag(p); l.MaxPartitionLag != nil && n != nil && *n > *l.MaxPartitionLag {
+		breach(CheckMaxPartitionLag, *n, *l.MaxPartitionLag, "%s %d is above %d", what, *n, *l.MaxPartitionLag)
+	}
+	if l.MaxBehind == nil || p.Lag == nil || *p.Lag == 0 {
+		return
+	}
+	switch s := p.BehindSeconds; {
+	case s == nil:
+		unknown("how late it is cannot be known: its next record was not read")
+	case *s > *l.MaxBehind:
+		breach(CheckMaxBehind, *s, *l.MaxBehind, "%.0f s behind, more than %.0f s", *s, *l.MaxBehind)
+	}
+}
+
+func (l *Limits) lag(p *Partition) (*int64, string) {
+	if l.Exact && p.RecordsBehind != nil {
+		return p.RecordsBehind, "records"
+	}
+	return p.Lag, "lag"
+}
+
+func statusWords(p *Partition) string {
+	switch p.Status {
+	case PastEnd:
+		return fmt.Sprintf("committed %d is past the log end %d", *p.Committed, *p.LogEnd)
+	case Lost:
+		return fmt.Sprintf("%d offsets were deleted before they were read", *p.Lost)
+	case TopicGone:
+		return "the topic is gone"
+	case NoLeader:
+		return "the partition has no leader"
+	case NotAuthorized:
+		return "this user may not see the topic"
+	}
+	if p.Error != nil {
+		return *p.Error
+	}
+	return string(p.Status)
+}

@@ -1,0 +1,80 @@
+package inspect
+
+import (
+	"context"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"offsets/inspect/commitlog/segment"
+)
+
+// count reads all that is unread, and counts the records: the lag counts
+// offsets, of which transaction markers and compaction leave some without a
+// record. Who reads committed records does not see those of aborted
+// transactions; they are not counted then.
+func (c *Cluster) count(ctx context.Context, topics kadm.TopicDetails, groups []Group) {
+	for i := range groups {
+		for j := range groups[i].Partitions {
+			if p := &groups[i].Partitions[j]; p.Lag != nil && *p.Lag == 0 {
+				p.RecordsBehind = new(int64)
+			}
+		}
+	}
+	slots := make(chan struct{}, parallelPartitions)
+	var wg sync.WaitGroup
+	for _, u := range unreadOf(groups) {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			n, err := c.countRecords(ctx, topics[u.row.Topic], u)
+			if err == nil {
+				u.row.RecordsBehind = &n
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (c *Cluster) countRecords(ctx context.Context, topic kadm.TopicDetail, u unread) (int64, error) {
+	s := countSink{}
+	p := partitionReader{c: c, topic: topic, partition: u.row.Partition, sink: &s, send: func(chunk) bool { return true }}
+	from, end := u.from(), u.end
+	if u.row.readCommitted {
+		s.committed = true
+		_, err := p.readCommitted(ctx, from, end)
+		return s.n, err
+	}
+	err := p.fetchRange(ctx, from, end, 0, func(b *segment.Batch, _ []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
+		s.batch(b, from, end, nil)
+		return nil
+	}, s.damaged)
+	return s.n, err
+}
+
+// countSink counts records that a consumer would be given.
+type countSink struct {
+	n         int64
+	committed bool // without those of aborted transactions
+}
+
+func (s *countSink) batch(b *segment.Batch, from, end int64, state states) {
+	if b.IsControl() || s.committed && b.IsTransactional() && state(b.ProducerID, b.BaseOffset) == segment.Aborted {
+		return
+	}
+	if b.BaseOffset >= from && b.NextOffset() <= end && b.Counted() {
+		s.n += int64(b.NumRecords)
+		return
+	}
+	_ = b.Records(func(r segment.Record) error { // what is damaged is no record
+		if r.Offset >= from && r.Offset < end {
+			s.n++
+		}
+		return nil
+	})
+}
+
+func (s *countSink) damaged(*segment.DamageError) {}
+func (s *countSink) looksAhead() bool             { return false }
+func (s *countSink) take(bool) (chunk, bool)      { return chunk{}, false }

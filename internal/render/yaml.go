@@ -1,0 +1,80 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/goccy/go-yaml"
+)
+
+// YAML is made from the JSON of each row, so that the two cannot disagree.
+
+// writeYAML writes the document of writeDocument.
+func (r Result[R, L]) writeYAML(w io.Writer) error {
+	var failure error
+	rows := 0
+	for row, err := range r.Rows {
+		if err != nil {
+			failure = err
+			break
+		}
+		text, err := toYAML(row)
+		if err != nil {
+			return err
+		}
+		if rows == 0 {
+			if _, err := fmt.Fprintf(w, "%s:\n", r.Name); err != nil {
+				return err
+			}
+		}
+		rows++
+		// An element of a list: a dash before its first line, the others below.
+		text = bytes.ReplaceAll(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"), []byte("\n  "))
+		if _, err := fmt.Fprintf(w, "- %s\n", text); err != nil {
+			return err
+		}
+	}
+	if rows == 0 {
+		if _, err := fmt.Fprintf(w, "%s: []\n", r.Name); err != nil {
+			return err
+		}
+	}
+	if r.Tail != nil {
+		text, err := toYAML(r.Tail())
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(bytes.TrimSpace(text), []byte("{}")) {
+			if _, err := w.Write(text); err != nil {
+				return err
+			}
+		}
+	}
+	return failure
+}
+
+// writeYAMLStream writes a document for each line of an endless result.
+func (r Result[R, L]) writeYAMLStream(w io.Writer) error {
+	for line, err := range r.lines() {
+		if err != nil {
+			return err
+		}
+		text, err := toYAML(line)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "---\n%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func toYAML(v any) ([]byte, error) {
+	text, err := marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(text)
+}
