@@ -174,12 +174,13 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	given topic NAME PARTITIONS
 //	given topic-again NAME PARTITIONS        after it was deleted
-//	given records TOPIC PARTITION COUNT [TIME]  {"number": N}, N counted per partition; one a second from TIME on
+//	given records TOPIC PARTITION COUNT [TIME]  {"number": N}, N counted per partition; one a second from TIME (or now +10m) on
 //	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
 //	given no topic NAME
 //	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
 //	given open-transaction TOPIC PARTITION COUNT   records of a transaction that does not end
+//	given ended-transaction TOPIC PARTITION COUNT commit|abort   records, and the marker
 //	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open   commits an offset in a transaction
 func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -217,6 +218,9 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 	case "records":
 		var records []*kgo.Record
 		first, _ := time.Parse(time.RFC3339, word(4)) // zero: now
+		if d, err := time.ParseDuration(word(4)); err == nil {
+			first = time.Now().Add(d)
+		}
 		for n := range number(3, 0) {
 			r := &kgo.Record{Topic: word(1), Partition: int32(number(2, 0)), Value: fmt.Appendf(nil, `{"number": %d}`, n)}
 			if !first.IsZero() {
@@ -236,8 +240,8 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return errors.Join(err, resp.Error())
 	case "transaction":
 		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
-	case "open-transaction":
-		return givenOpenTransaction(ctx, cl, word(1), int32(number(2, 0)), number(3, 1))
+	case "open-transaction", "ended-transaction":
+		return givenRecordsInTransaction(ctx, cl, word(1), int32(number(2, 0)), number(3, 1), word(4))
 	case "member":
 		return givenMember(ctx, cl, word(1), word(2), word(3))
 	case "no":
@@ -294,22 +298,47 @@ func cmdSameCommits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// givenOpenTransaction writes records in a transaction, and goes away.
-func givenOpenTransaction(ctx context.Context, cl *kgo.Client, topic string, partition int32, count int64) error {
-	producer, err := kgo.NewClient(append(cl.Opts(), kgo.TransactionalID(topic+"-open"), kgo.TransactionTimeout(time.Minute))...)
+// givenRecordsInTransaction writes records in a transaction, and ends it, or
+// goes away.
+func givenRecordsInTransaction(ctx context.Context, cl *kgo.Client, topic string, partition int32, count int64, end string) error {
+	producer, err := kgo.NewClient(append(cl.Opts(), kgo.TransactionalID(topic+"-"+end), kgo.TransactionTimeout(time.Minute))...)
 	if err != nil {
 		return err
 	}
 	defer producer.Close()
-	return retry(ctx, func() error {
+	var records []*kgo.Record
+	for n := range count {
+		records = append(records, &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Append(nil, n)})
+	}
+	err = retry(ctx, func() error {
 		if err := producer.BeginTransaction(); err != nil {
 			return err
 		}
-		var records []*kgo.Record
-		for n := range count {
-			records = append(records, &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Append(nil, n)})
-		}
 		return producer.ProduceSync(ctx, records...).FirstErr()
+	})
+	if err != nil || end == "" {
+		return err
+	}
+	if err := producer.EndTransaction(ctx, kgo.TransactionEndTry(end == "commit")); err != nil {
+		return err
+	}
+	// The marker is written after the answer.
+	adm := kadm.NewClient(cl)
+	return retry(ctx, func() error {
+		stable, err := adm.ListCommittedOffsets(ctx, topic)
+		if err != nil {
+			return err
+		}
+		ends, err := adm.ListEndOffsets(ctx, topic)
+		if err != nil {
+			return err
+		}
+		a, _ := stable.Lookup(topic, partition)
+		b, _ := ends.Lookup(topic, partition)
+		if a.Offset != b.Offset {
+			return kerr.CoordinatorLoadInProgress // again
+		}
+		return nil
 	})
 }
 
