@@ -2,8 +2,9 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,25 +57,24 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 			}
 		}
 	}
-	// Groups that wait at one place wait for one record.
-	type place struct {
-		TopicPartition
-		offset, end int64
-	}
-	rows := map[place][]*Partition{}
-	byBroker := map[int32][]*nextRecord{}
+	// All that is wanted of one partition is searched for together: groups often
+	// wait in the same batch.
+	byPartition := map[TopicPartition]*nextRecord{}
 	for _, u := range unreadOf(groups) {
-		at := place{TopicPartition{u.row.Topic, u.row.Partition}, u.from(), u.end}
-		if rows[at] == nil {
-			leader := topics[at.Topic].Partitions[at.Partition].Leader
-			byBroker[leader] = append(byBroker[leader], &nextRecord{TopicPartition: at.TopicPartition, offset: at.offset, end: at.end, limit: firstLimit, found: func(ms int64, kind string) {
-				seconds := max(0, float64(now.UnixMilli()-ms)/1000)
-				for _, p := range rows[at] {
-					p.BehindSeconds, p.TimestampType = &seconds, &kind
-				}
-			}})
+		tp := TopicPartition{u.row.Topic, u.row.Partition}
+		w := byPartition[tp]
+		if w == nil {
+			w = &nextRecord{TopicPartition: tp, limit: firstLimit, now: now}
+			byPartition[tp] = w
 		}
-		rows[at] = append(rows[at], u.row)
+		w.unread = append(w.unread, u)
+	}
+	byBroker := map[int32][]*nextRecord{}
+	for tp, w := range byPartition {
+		slices.SortFunc(w.unread, func(a, b unread) int { return cmp.Compare(a.from(), b.from()) })
+		w.offset = w.unread[0].from()
+		leader := topics[tp.Topic].Partitions[tp.Partition].Leader
+		byBroker[leader] = append(byBroker[leader], w)
 	}
 	var wg sync.WaitGroup
 	for leader, wanted := range byBroker {
@@ -85,13 +85,14 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 	wg.Wait()
 }
 
-// nextRecord is a partition of which the first record from an offset on is
+// nextRecord is a partition of which the first records from some offsets on are
 // wanted.
 type nextRecord struct {
 	TopicPartition
-	offset, end int64
-	limit       int32 // bytes to ask for
-	found       func(ms int64, kind string)
+	unread []unread // by offset; those found are taken off
+	offset int64    // where to fetch from
+	limit  int32    // bytes to ask for
+	now    time.Time
 }
 
 // Limits of fetches for single records, in bytes. A broker gives a whole batch
@@ -107,31 +108,18 @@ const (
 // record is found or known not to be there.
 func (c *Cluster) nextRecords(ctx context.Context, broker int32, topics kadm.TopicDetails, wanted []*nextRecord) {
 	for len(wanted) > 0 && ctx.Err() == nil {
-		asked, later := oneRequest(wanted)
-		rest, err := c.fetchNext(ctx, broker, topics, asked)
+		n, size := 0, int32(0)
+		for n < len(wanted) && (n == 0 || size+wanted[n].limit <= wholeRequest) {
+			size += wanted[n].limit
+			n++
+		}
+		rest, err := c.fetchNext(ctx, broker, topics, wanted[:n])
 		if err != nil {
 			return // unknown
 		}
 		// Who came away empty is asked again behind the others.
-		wanted = append(later, rest...)
+		wanted = append(append([]*nextRecord{}, wanted[n:]...), rest...)
 	}
-}
-
-// oneRequest is what fits into one request: no partition twice, though two
-// groups may wait at different places of it.
-func oneRequest(wanted []*nextRecord) (asked, later []*nextRecord) {
-	size := int32(0)
-	in := map[TopicPartition]bool{}
-	for _, w := range wanted {
-		if in[w.TopicPartition] || len(asked) > 0 && size+w.limit > wholeRequest {
-			later = append(later, w)
-			continue
-		}
-		in[w.TopicPartition] = true
-		size += w.limit
-		asked = append(asked, w)
-	}
-	return asked, later
 }
 
 // fetchNext sends one request, and returns those that are still to be found.
@@ -186,41 +174,50 @@ func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.Topic
 func (w *nextRecord) look(batches []byte) (more bool) {
 	before := w.offset
 	r := segment.NewReader(bytes.NewReader(batches))
-	for w.offset < w.end {
+	for len(w.unread) > 0 {
 		b, err := r.Next()
 		if err != nil {
 			break // the end of what was fetched, or damage: unknown
 		}
-		found := false
 		if !b.IsControl() {
 			err = b.Records(func(rec segment.Record) error {
-				if rec.Offset < w.offset || rec.Offset >= w.end {
-					return nil
-				}
-				found = true
-				if rec.Timestamp >= 0 {
-					kind := createTime
-					if b.LogAppendTime() {
-						kind = logAppendTime
-					}
-					w.found(rec.Timestamp, kind)
-				}
-				return errStopped
+				w.pass(rec, b.LogAppendTime())
+				return nil
 			})
+			if err != nil {
+				return false
+			}
 		}
-		if found || err != nil && !errors.Is(err, errStopped) {
-			return false
-		}
-		w.offset = max(w.offset, b.NextOffset()) // markers, or emptied by compaction
+		w.offset = max(w.offset, b.NextOffset())
+		// What ends here has nothing but markers, or was emptied by compaction.
+		w.unread = slices.DeleteFunc(w.unread, func(u unread) bool { return u.end <= w.offset })
 	}
 	switch {
-	case w.offset >= w.end:
-		return false // nothing but markers
+	case len(w.unread) == 0:
+		return false
 	case w.offset > before:
+		w.offset = max(w.offset, w.unread[0].from())
 		return true
 	case w.limit >= greatestOne:
 		return false // damaged
 	}
 	w.limit = min(4*w.limit, greatestOne)
 	return true
+}
+
+// pass notes a record for those who wait at or before it.
+func (w *nextRecord) pass(rec segment.Record, appendTime bool) {
+	for len(w.unread) > 0 && w.unread[0].from() <= rec.Offset {
+		u := w.unread[0]
+		w.unread = w.unread[1:]
+		if rec.Offset >= u.end || rec.Timestamp < 0 {
+			continue
+		}
+		kind := createTime
+		if appendTime {
+			kind = logAppendTime
+		}
+		seconds := max(0, float64(w.now.UnixMilli()-rec.Timestamp)/1000)
+		u.row.BehindSeconds, u.row.TimestampType = &seconds, &kind
+	}
 }

@@ -16,6 +16,9 @@ import (
 // chunkSize bounds how many groups are in memory at once.
 const chunkSize = 500
 
+// chunksInFlight is how many of them are read at once.
+const chunksInFlight = 2
+
 // DescribeOptions says what to describe beyond the groups.
 type DescribeOptions struct {
 	// AllPartitions adds partitions without commit or owner of every topic
@@ -67,21 +70,65 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 		return nil, err
 	}
 	d.Groups = func(yield func(Group, error) bool) {
-		for chunk := range slices.Chunk(names, chunkSize) {
-			groups, problems, err := c.describeChunk(ctx, l, chunk, o)
-			d.Problems = append(d.Problems, problems...)
-			if err != nil {
-				yield(Group{}, err)
-				return
-			}
-			for _, g := range groups {
-				if !yield(g, nil) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		for chunk := range c.chunks(ctx, l, names, o) {
+			d.Problems = append(d.Problems, chunk.problems...)
+			for _, g := range chunk.groups {
+				if chunk.err == nil && !yield(g, nil) {
 					return
 				}
+			}
+			if chunk.err != nil {
+				yield(Group{}, chunk.err)
+				return
 			}
 		}
 	}
 	return d, nil
+}
+
+// describedChunk is what one chunk of groups has come to.
+type describedChunk struct {
+	groups   []Group
+	problems []Problem
+	err      error
+}
+
+// chunks describes groups, some at a time. While one chunk is looked at, the
+// next is being read; no more than that is in memory.
+func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o DescribeOptions) <-chan describedChunk {
+	out := make(chan describedChunk)
+	slots := make(chan struct{}, chunksInFlight)
+	results := make(chan chan describedChunk, chunksInFlight)
+	go func() {
+		defer close(results)
+		for chunk := range slices.Chunk(names, chunkSize) {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			one := make(chan describedChunk, 1)
+			results <- one
+			go func() {
+				defer func() { <-slots }()
+				groups, problems, err := c.describeChunk(ctx, l, chunk, o)
+				one <- describedChunk{groups, problems, err}
+			}()
+		}
+	}()
+	go func() {
+		defer close(out)
+		for one := range results {
+			select {
+			case out <- <-one:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }
 
 func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string, o DescribeOptions) ([]Group, []Problem, error) {
