@@ -25,6 +25,20 @@ func TestReadmeTour(t *testing.T) {
 		t.Fatal("the README has no tour")
 	}
 	tour, _, _ = strings.Cut(tour, "\n## ")
+	runConsole(t, tour)
+}
+
+// TestRecipes runs docs/recipes.md in the same way.
+func TestRecipes(t *testing.T) {
+	text, err := os.ReadFile("../../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runConsole(t, string(text))
+}
+
+func runConsole(t *testing.T, text string) {
+	t.Helper()
 	s, err := sandbox.Start(sandbox.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -43,28 +57,29 @@ func TestReadmeTour(t *testing.T) {
 		"PATH": bin + string(os.PathListSeparator) + os.Getenv("PATH"), "OFFSETS_BOOTSTRAP_SERVER": s.Addr, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_GROUP": "",
 		"OFFSETS_STATE_DIR": t.TempDir(),
 	})
+	dir := t.TempDir()
 	commands := 0
-	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(tour, -1) {
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		for _, part := range strings.Split("\n"+block[1], "\n$ ")[1:] {
 			command, want, _ := strings.Cut(part, "\n")
 			commands++
-			got := runShell(env, command)
+			got := runShell(dir, env, command)
 			want = strings.ReplaceAll(strings.TrimSpace(want), "$BROKER", s.Addr)
-			// The README writes … for what is different each time.
+			// What is different each time is written as ….
 			pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", `\S+`)
 			if ok, err := regexp.MatchString("^"+pattern+"$", strings.TrimSpace(got)); err != nil || !ok {
-				t.Errorf("$ %s\nprints:\n%s\nthe README says:\n%s", command, got, want)
+				t.Errorf("$ %s\nprints:\n%s\nthe document says:\n%s", command, got, want)
 			}
 		}
 	}
 	if commands < 10 {
-		t.Errorf("only %d commands found: does the test see the tour?", commands)
+		t.Errorf("only %d commands found: does the test see the document?", commands)
 	}
 }
 
-func runShell(env []string, command string) string {
+func runShell(dir string, env []string, command string) string {
 	cmd := exec.Command("sh", "-c", command)
-	cmd.Env = env
+	cmd.Dir, cmd.Env = dir, env
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
