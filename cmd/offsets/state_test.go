@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -107,5 +109,75 @@ func leaveTransaction(t *testing.T, cluster *kafkatest.Cluster) {
 		if err := givenTransaction(context.Background(), cl, "member-transaction", "members", 0, 3, end); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// kafkaRow is a line of kafka-consumer-groups --describe.
+var kafkaRow = regexp.MustCompile(`^(\S+) +(\S+) +(\d+) +(\d+|-) +(\d+|-) +(-?\d+|-) `)
+
+// TestDescribeLikeKafkasTool compares all groups that the scripts left, row by
+// row, with what kafka-consumer-groups shows: where the commit lies in the log,
+// the numbers are the same.
+func TestDescribeLikeKafkasTool(t *testing.T) {
+	for _, b := range brokers() {
+		t.Run(string(b.config.Version), func(t *testing.T) {
+			cluster := b.get(t)
+			cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			for _, args := range [][]string{{"topic", "like-kafka", "2"}, {"records", "like-kafka", "0", "9"}, {"records", "like-kafka", "1", "1"}, {"commit", "like-kafka", "like-kafka", "0", "4"}, {"commit", "like-kafka", "like-kafka", "1", "0"}} {
+				if err := given(t.Context(), cl, args); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := inspect.New(cl)
+			names, _, err := c.Groups(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := c.Describe(t.Context(), names, inspect.DescribeOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours := map[string]*inspect.Partition{}
+			for g, err := range d.Groups {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range g.Partitions {
+					p := &g.Partitions[i]
+					ours[fmt.Sprintf("%s %s %d", g.Group, p.Topic, p.Partition)] = p
+				}
+			}
+			out, err := cluster.ConsumerGroups(t.Context(), "--describe", "--all-groups").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			compared := 0
+			for line := range strings.Lines(string(out)) {
+				m := kafkaRow.FindStringSubmatch(line)
+				if m == nil {
+					continue
+				}
+				p := ours[m[1]+" "+m[2]+" "+m[3]]
+				if p == nil {
+					t.Errorf("not shown: %s", line)
+					continue
+				}
+				if p.Status != inspect.Behind && p.Status != inspect.CaughtUp {
+					continue // the tool has no word for the others
+				}
+				compared++
+				if got := fmt.Sprintf("%d %d %d", *p.Committed, *p.LogEnd, *p.Lag); got != strings.Join(m[4:7], " ") {
+					t.Errorf("%s: %s, kafka-consumer-groups says %s", m[1:4], got, m[4:7])
+				}
+			}
+			if compared < 2 {
+				t.Errorf("%d rows compared with\n%s", compared, out)
+			}
+			t.Logf("%d of %d rows compared", compared, len(ours))
+		})
 	}
 }
