@@ -122,7 +122,7 @@ func TestDescribeLikeKafkasTool(t *testing.T) {
 	for _, b := range brokers() {
 		t.Run(string(b.config.Version), func(t *testing.T) {
 			cluster := b.get(t)
-			cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap))
+			cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			if err != nil {
 				t.Fatal(err)
 			}
