@@ -2,6 +2,9 @@ package inspect
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 )
 
 // Situation is what a consumer that starts finds on a partition.
@@ -26,6 +29,13 @@ const (
 type PolicyGroup struct {
 	Group      string            `json:"group"`
 	Partitions []PolicyPartition `json:"partitions"`
+	// Verdict says in words what the choice of a policy means.
+	Verdict string `json:"verdict"`
+	Type    string `json:"type"`
+	// ShareReset is the share.auto.offset.reset of a share group, which stands
+	// in the place of a consumer's policy; nil for others, and where it could not
+	// be read.
+	ShareReset *string `json:"share_auto_offset_reset"`
 }
 
 // PolicyPartition is one partition, seen by a consumer that starts now.
@@ -41,6 +51,15 @@ type PolicyPartition struct {
 	Cause    *string  `json:"cause"`
 	Policies Policies `json:"policies"`
 	Error    *string  `json:"error"`
+	// Unstable: a transaction holds a commit back, and a consumer waits for it
+	// before any policy counts.
+	Unstable bool `json:"unstable"`
+	// Hangs: the commit's leader epoch is above the partition's own, so that
+	// Java consumers wait for ever, under every policy.
+	Hangs bool `json:"hangs"`
+	// Expires is an estimate of when the commit is deleted, after which a policy
+	// decides; nil where it was not asked for, or does not happen as things are.
+	Expires *string `json:"expires"`
 }
 
 // Policies are the outcomes under each value of auto.offset.reset.
@@ -62,6 +81,11 @@ type Outcome struct {
 	// Error is the Java client's exception; nil if it starts.
 	Error *string `json:"error"`
 	Live  *Live   `json:"live"`
+	// Message says what the exception is about.
+	Message *string `json:"message"`
+	// Note is waits: by_duration finds no record so young, and the consumer stays
+	// without a position.
+	Note *string `json:"note"`
 }
 
 // Live is what a real consumer did.
@@ -94,6 +118,10 @@ type Standing struct {
 	// Divergence is where the log of the commit's epoch ends; nil without an
 	// epoch, or where the leader does not know that epoch.
 	Divergence *int64
+	// ByDuration asks for the policy by_duration, too; Since is the first offset
+	// of its time, nil if no record is so young.
+	ByDuration bool
+	Since      *int64
 }
 
 // Predict says what a Java consumer does that starts now. It is pure.
@@ -116,43 +144,91 @@ func Predict(s Standing) (Situation, *string, Policies) {
 		o.Reread, o.Skipped = Move(s.Committed, at, s.LogStart, s.LogEnd)
 		return o
 	}
-	fails := func(exception string) Outcome { return Outcome{Error: &exception} }
+	fails := func(exception, message string) Outcome { return Outcome{Error: &exception, Message: &message} }
+	with := func(earliest, latest, none, byDuration Outcome) Policies {
+		p := Policies{Earliest: earliest, Latest: latest, None: none}
+		if s.ByDuration {
+			p.ByDuration = &byDuration
+		}
+		return p
+	}
 	if situation == Valid {
 		o := start(*s.Committed)
-		return situation, nil, Policies{Earliest: o, Latest: o, None: o}
+		return situation, nil, with(o, o, o, o)
 	}
 	cause := CausePolicy
 	if situation == BeyondEnd && s.LeaderEpoch != nil && s.Divergence != nil {
 		cause = CauseTruncation
-		return situation, &cause, Policies{Earliest: start(*s.Divergence), Latest: start(*s.Divergence), None: fails("LogTruncationException")}
+		o := start(*s.Divergence)
+		return situation, &cause, with(o, o, fails("LogTruncationException", fmt.Sprintf("the log was truncated: it diverges from what was read at %d", *s.Divergence)), o)
 	}
-	exception := "OffsetOutOfRangeException"
+	none := fails("OffsetOutOfRangeException", "the position is outside the log, and none forbids to choose another")
 	switch {
 	case situation == WithoutCommit:
-		exception = "NoOffsetForPartitionException"
+		none = fails("NoOffsetForPartitionException", "no committed offset, and none forbids to choose one")
 	case situation == BeyondEnd && s.LeaderEpoch != nil:
-		exception = "LogTruncationException"
+		none = fails("LogTruncationException", "the log was truncated, and its leader does not know where it diverges")
 	}
-	return situation, &cause, Policies{Earliest: start(s.LogStart), Latest: start(s.LogEnd), None: fails(exception)}
+	since := Outcome{}
+	if s.Since != nil {
+		since = start(*s.Since)
+	} else {
+		waits := NoteWaits
+		since.Note = &waits
+	}
+	return situation, &cause, with(start(s.LogStart), start(s.LogEnd), none, since)
+}
+
+// NoteWaits is the note of by_duration where no record is young enough.
+const NoteWaits = "waits"
+
+// PolicyOptions says what to predict beyond the three policies.
+type PolicyOptions struct {
+	// Since is the time that by_duration goes back to; zero leaves it out.
+	Since time.Time
+	// Expiry estimates when commits expire, out of the commit log.
+	Expiry bool
 }
 
 // Policies predicts, for every partition of every topic that the group has to
-// do with (and of the topics named), what each policy would do.
-func (c *Cluster) Policies(ctx context.Context, group Group) (PolicyGroup, error) {
-	out := PolicyGroup{Group: group.Group, Partitions: []PolicyPartition{}}
+// do with (and of the topics named), what each policy would do. Problems are
+// what could not be found out beside that.
+func (c *Cluster) Policies(ctx context.Context, group Group, o PolicyOptions) (out PolicyGroup, problems []Problem, err error) {
+	out = PolicyGroup{Group: group.Group, Type: group.Type, Partitions: []PolicyPartition{}}
 	divergence, err := c.divergence(ctx, group.Partitions)
 	if err != nil {
-		return out, err
+		return out, nil, err
+	}
+	since, err := c.sinceOffsets(ctx, group.Partitions, o.Since)
+	if err != nil {
+		return out, nil, err
+	}
+	var expires map[TopicPartition]time.Time
+	if o.Expiry {
+		if expires, err = c.expiry(ctx, group); err != nil {
+			problems = append(problems, problem("when commits of group "+group.Group+" expire", err))
+		}
+	}
+	if group.Type == Share {
+		if out.ShareReset, err = c.shareReset(ctx, group.Group); err != nil {
+			problems = append(problems, problem("share.auto.offset.reset of group "+group.Group, err))
+		}
 	}
 	for i := range group.Partitions {
 		p := &group.Partitions[i]
+		tp := TopicPartition{p.Topic, p.Partition}
 		row := PolicyPartition{
 			Topic: p.Topic, Partition: p.Partition, Committed: p.Committed, LeaderEpoch: p.LeaderEpoch,
 			LogStart: p.LogStart, LogEnd: p.LogEnd, Situation: UnknownSituation, Error: p.Error,
+			Unstable: p.PendingTxn != nil && *p.PendingTxn,
+			Hangs:    p.LeaderEpoch != nil && p.CurrentEpoch != nil && *p.LeaderEpoch > *p.CurrentEpoch,
+		}
+		if at, known := expires[tp]; known {
+			row.Expires = nonEmpty(at.UTC().Format(TimeFormat))
 		}
 		if p.LogStart != nil && p.LogEnd != nil {
-			standing := Standing{Committed: p.Committed, LeaderEpoch: p.LeaderEpoch, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
-			if end, known := divergence[TopicPartition{p.Topic, p.Partition}]; known {
+			standing := Standing{Committed: p.Committed, LeaderEpoch: p.LeaderEpoch, LogStart: *p.LogStart, LogEnd: *p.LogEnd, ByDuration: !o.Since.IsZero(), Since: since[tp].Offset}
+			if end, known := divergence[tp]; known {
 				standing.Divergence = &end
 			}
 			row.Situation, row.Cause, row.Policies = Predict(standing)
@@ -161,7 +237,72 @@ func (c *Cluster) Policies(ctx context.Context, group Group) (PolicyGroup, error
 		}
 		out.Partitions = append(out.Partitions, row)
 	}
-	return out, nil
+	out.Verdict = out.verdict()
+	return out, problems, nil
+}
+
+func (c *Cluster) sinceOffsets(ctx context.Context, rows []Partition, since time.Time) (map[TopicPartition]AtTime, error) {
+	if since.IsZero() {
+		return nil, nil
+	}
+	times := map[TopicPartition]time.Time{}
+	for i := range rows {
+		if p := &rows[i]; p.LogStart != nil {
+			times[TopicPartition{p.Topic, p.Partition}] = since
+		}
+	}
+	return c.OffsetsAt(ctx, times)
+}
+
+// verdict says in words what the choice of a policy would mean.
+func (g *PolicyGroup) verdict() string {
+	type sum struct {
+		offsets    int64
+		partitions int
+	}
+	var skips, rereads, stops, waits, hangs, unstable sum
+	add := func(s *sum, n *int64) {
+		if n != nil && *n > 0 {
+			s.offsets += *n
+			s.partitions++
+		}
+	}
+	one := int64(1)
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		add(&skips, p.Policies.Latest.Skipped)
+		add(&rereads, p.Policies.Earliest.Reread)
+		for _, f := range []struct {
+			s   *sum
+			yes bool
+		}{{&stops, p.Policies.None.Error != nil}, {&waits, p.Policies.ByDuration != nil && p.Policies.ByDuration.Note != nil}, {&hangs, p.Hangs}, {&unstable, p.Unstable}} {
+			if f.yes {
+				add(f.s, &one)
+			}
+		}
+	}
+	on := func(s sum) string {
+		if s.partitions == 1 {
+			return "1 partition"
+		}
+		return fmt.Sprintf("%d partitions", s.partitions)
+	}
+	var parts []string
+	say := func(s sum, format string, args ...any) {
+		if s.partitions > 0 {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	say(skips, "latest would skip %d offsets on %s", skips.offsets, on(skips))
+	say(rereads, "earliest would read %d offsets again on %s", rereads.offsets, on(rereads))
+	say(stops, "none would stop the consumer because of %s", on(stops))
+	say(waits, "by_duration would wait without a position on %s", on(waits))
+	if len(parts) == 0 {
+		parts = append(parts, "every commit is valid: all policies resume there")
+	}
+	say(unstable, "a transaction holds commits back on %s: consumers wait for it first", on(unstable))
+	say(hangs, "a leader epoch that is too high hangs Java consumers on %s, whatever the policy", on(hangs))
+	return strings.Join(parts, "; ")
 }
 
 // divergence asks the leaders where the epochs of commits past the end ended.

@@ -102,10 +102,11 @@ func readCommittedOf(c *cli.Context) (bool, error) {
 }
 
 func describe(ctx context.Context, e *env, o describeOptions) error {
-	ctx, cancel := bounded(ctx, o.common)
+	whole := ctx
+	ctx, cancel := bounded(whole, o.common)
 	if o.Exact { // reads as long as there is something to read
 		cancel()
-		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
+		ctx, cancel = context.WithCancel(whole)
 	}
 	defer cancel()
 	cl, err := o.connect(ctx)

@@ -110,6 +110,7 @@ func diagnose(err error) diagnosis {
 		verify      *verifyError
 		receipt     *reset.ReceiptError
 		condition   *conditionError
+		differs     *liveError
 		inUse       *addressInUseError
 	)
 	switch {
@@ -140,6 +141,9 @@ func diagnose(err error) diagnosis {
 		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
 	case errors.As(err, &condition):
 		d.Kind, d.code = "condition", exitCondition
+	case errors.As(err, &differs):
+		d.Kind, d.code = "condition", exitCondition
+		hint("a record that is not there (compaction, a marker) makes the first offset a later one; else please report it")
 	case errors.As(err, &receipt):
 		d.Kind = "receipt"
 		hint("nothing was changed. --receipt FILE writes it elsewhere (or set OFFSETS_STATE_DIR); --no-receipt does without a way back")

@@ -2,28 +2,38 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
+	"offsets/internal/duration"
 	"offsets/internal/render"
+	"offsets/reset"
 )
 
 func policyCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "policy",
-		Usage:     "show what auto.offset.reset earliest, latest and none would do to a group",
+		Usage:     "show what auto.offset.reset earliest, latest, none and by_duration would do to a group",
 		ArgsUsage: "[GROUP…]",
 		Description: "For every partition of the topics that a group reads: where a Java consumer that starts\n" +
 			"now begins under each policy, how many offsets it reads again or skips, or its error. Where\n" +
 			"the commit is valid, no policy matters.\n\n" +
+			"   offsets policy billing --by-duration PT1H\n" +
+			"   offsets policy new-group --topic orders\n" +
+			"   offsets policy billing --expiry      when do its commits expire, so that a policy decides?\n\n" +
 			"Exit: 0 done, 1 failed or no such group, 5 some groups could not be read.",
 		Flags: append(groupFlags(),
 			&cli.StringSliceFlag{Name: "topic", Usage: "`TOPIC` to look at besides those that the group knows; a group that does not exist needs one"},
+			&cli.StringFlag{Name: "by-duration", Usage: "also the policy by_duration:`DURATION` (Kafka 4.0)"},
+			&cli.BoolFlag{Name: "live", Usage: "prove it: run a real consumer under each policy, on throwaway copies of the group's commits"},
+			&cli.BoolFlag{Name: "expiry", Usage: "estimate when the commits expire; reads the group's part of the commit log"},
 		),
 		Action: func(c *cli.Context) error {
 			o, err := policyOptionsOf(e, c)
@@ -39,19 +49,35 @@ type policyOptions struct {
 	common
 	selection
 	topics []string
+	inspect.PolicyOptions
+	back time.Duration // of by_duration
+	live bool
 }
 
 func policyOptionsOf(e *env, c *cli.Context) (o policyOptions, err error) {
 	if o.common, err = e.common(c); err != nil {
 		return o, err
 	}
-	o.topics = c.StringSlice("topic")
+	o.topics, o.Expiry = c.StringSlice("topic"), c.Bool("expiry")
+	o.live = c.Bool("live")
+	if c.IsSet("by-duration") {
+		d, err := duration.Parse(c.String("by-duration"))
+		if err != nil {
+			return o, usagef("--by-duration: %s", err)
+		}
+		o.Since, o.back = e.Now().Add(-d), d
+	}
 	o.selection, err = selectionOf(c)
 	return o, err
 }
 
 func policy(ctx context.Context, e *env, o policyOptions) error {
-	ctx, cancel := bounded(ctx, o.common)
+	whole := ctx
+	ctx, cancel := bounded(whole, o.common)
+	if o.live { // consumers take the time they need, each of them bounded
+		cancel()
+		ctx, cancel = context.WithCancel(whole)
+	}
 	defer cancel()
 	cl, err := o.connect(ctx)
 	if err != nil {
@@ -63,19 +89,25 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	d, err := cluster.Describe(ctx, groups.names, inspect.DescribeOptions{AllPartitions: true, Topics: o.topics, CreateMissing: len(o.topics) > 0})
+	d, err := cluster.Describe(ctx, groups.names, inspect.DescribeOptions{AllPartitions: true, Topics: o.topics, CreateMissing: len(o.topics) > 0, Pending: !groups.many})
 	if err != nil {
 		return contextError(ctx, err)
 	}
 	if groups.many {
 		e.visibilityNote(d.Visibility)
 	}
+	trial := live{e: e, cl: cl, changer: reset.New(cl), o: o}
 	shown := 0
 	rows := func(yield func(inspect.PolicyGroup, error) bool) {
 		for g, err := range d.Groups {
 			var p inspect.PolicyGroup
 			if err == nil {
-				p, err = cluster.Policies(ctx, g)
+				var beside []inspect.Problem
+				p, beside, err = cluster.Policies(ctx, g, o.PolicyOptions)
+				d.Problems = append(d.Problems, beside...)
+			}
+			if err == nil && o.live {
+				err = trial.try(ctx, g, &p)
 			}
 			if !yield(p, err) {
 				return
@@ -84,6 +116,12 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 	}
 	if err := render.Write(e.Stdout, o.format, policyView(d, counted(rows, &shown))); err != nil {
 		return contextError(ctx, err)
+	}
+	if o.live {
+		e.note("live: %d outcomes as predicted, %d otherwise", trial.tried-len(trial.differs), len(trial.differs))
+	}
+	if len(trial.differs) > 0 {
+		return errors.Join(&liveError{trial.differs}, problems(append(d.Problems, groups.problems...), shown))
 	}
 	return problems(append(d.Problems, groups.problems...), shown)
 }
@@ -125,7 +163,7 @@ func policySection(g inspect.PolicyGroup) render.Section {
 		Title: g.Group + ": where a consumer that starts now begins",
 		Columns: []render.Column{
 			{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "COMMITTED", Right: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true},
-			{Name: "SITUATION"}, {Name: "EARLIEST"}, {Name: "LATEST"}, {Name: "NONE"}, {Name: "ERROR", Optional: true},
+			{Name: "SITUATION"}, {Name: "EARLIEST"}, {Name: "LATEST"}, {Name: "NONE"}, {Name: "BY-DURATION", Optional: true}, {Name: "NOTE", Optional: true}, {Name: "EXPIRES", Optional: true}, {Name: "ERROR", Optional: true},
 		},
 		Empty: "no partitions: nothing committed, nothing assigned; --topic looks at a topic",
 		Rows: cells(slices.Values(g.Partitions), func(p inspect.PolicyPartition) []string {
@@ -135,10 +173,10 @@ func policySection(g inspect.PolicyGroup) render.Section {
 			}
 			return []string{
 				p.Topic, fmt.Sprint(p.Partition), number(p.Committed), number(p.LogStart), number(p.LogEnd), situation,
-				outcomeCell(p.Policies.Earliest), outcomeCell(p.Policies.Latest), outcomeCell(p.Policies.None), text(p.Error),
+				outcomeCell(p.Policies.Earliest), outcomeCell(p.Policies.Latest), outcomeCell(p.Policies.None), byDurationCell(p.Policies.ByDuration), policyNote(p), text(p.Expires), text(p.Error),
 			}
 		}),
-		Footer: func() string { return verdict(g) },
+		Footer: func() string { return policyFooter(g) },
 	}
 }
 
@@ -156,35 +194,34 @@ func outcomeCell(o inspect.Outcome) string {
 	return s
 }
 
-// verdict says in words what the choice of a policy would mean.
-func verdict(g inspect.PolicyGroup) string {
-	var skipped, reread int64
-	var skips, rereads, stops int
-	for _, p := range g.Partitions {
-		if n := p.Policies.Latest.Skipped; n != nil && *n > 0 {
-			skipped += *n
-			skips++
-		}
-		if n := p.Policies.Earliest.Reread; n != nil && *n > 0 {
-			reread += *n
-			rereads++
-		}
-		if p.Policies.None.Error != nil {
-			stops++
-		}
+func byDurationCell(o *inspect.Outcome) string {
+	if o == nil {
+		return ""
 	}
-	var parts []string
-	if skips > 0 {
-		parts = append(parts, fmt.Sprintf("latest would skip %d offsets on %s", skipped, plural(skips, "partition")))
+	if o.Note != nil {
+		return *o.Note
 	}
-	if rereads > 0 {
-		parts = append(parts, fmt.Sprintf("earliest would read %d offsets again on %s", reread, plural(rereads, "partition")))
+	return outcomeCell(*o)
+}
+
+func policyNote(p inspect.PolicyPartition) string {
+	var notes []string
+	if p.Unstable {
+		notes = append(notes, "waits for a transaction")
 	}
-	if stops > 0 {
-		parts = append(parts, fmt.Sprintf("none would stop the consumer because of %s", plural(stops, "partition")))
+	if p.Hangs {
+		notes = append(notes, "hangs: leader epoch too high")
 	}
-	if len(parts) == 0 {
-		return "every commit is valid: all policies resume there"
+	return strings.Join(notes, "; ")
+}
+
+func policyFooter(g inspect.PolicyGroup) string {
+	s := g.Verdict
+	if g.ShareReset != nil {
+		s += "\nshare group: share.auto.offset.reset is " + *g.ShareReset
 	}
-	return strings.Join(parts, "; ")
+	if slices.ContainsFunc(g.Partitions, func(p inspect.PolicyPartition) bool { return p.Expires != nil }) {
+		s += "\nexpiry is an estimate, as things are now: a commit that expired leaves the choice to the policy"
+	}
+	return s
 }
