@@ -175,6 +175,12 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 	}
 	<-c.opened
 	c.pauseWaiting()
+	// Partitions that wait have no position, whatever the client library needs.
+	for topic, partitions := range c.waitingPartitions() {
+		for _, p := range partitions {
+			delete(from, topicPartition{topic, p})
+		}
+	}
 	c.event(Event{What: "assigned", Positions: list(from)})
 	return offsets, nil
 }

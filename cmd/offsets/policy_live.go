@@ -16,10 +16,14 @@ import (
 	"offsets/reset"
 )
 
-// liveLimit bounds one consumer of policy --live, in records and in time.
+// What bounds one consumer of policy --live, in records and in time: to join a
+// group takes a broker some seconds.
 const (
 	liveRecords  = 5000
-	livePatience = 8 * time.Second
+	livePatience = 15 * time.Second
+	// liveWaits is how long a partition must stay without a position to show
+	// that it does.
+	liveWaits = 1500 * time.Millisecond
 )
 
 // live tries what was predicted: a real consumer under each policy, on a
@@ -83,7 +87,7 @@ func (l *live) tryPolicy(ctx context.Context, name, policy string, g inspect.Gro
 		return err
 	}
 	for _, topic := range topicsIn(p) {
-		seen, err := l.consume(ctx, name, topic, parsed, p)
+		seen, err := l.consume(ctx, name, topic, parsed, p, outcome)
 		if err != nil {
 			return err
 		}
@@ -152,15 +156,21 @@ func (s *sighting) of(partition int32) *inspect.Live {
 
 // consume runs one consumer until it has shown a record of each partition that
 // has one to be read.
-func (l *live) consume(ctx context.Context, group, topic string, policy consume.Policy, p *inspect.PolicyGroup) (*sighting, error) {
+func (l *live) consume(ctx context.Context, group, topic string, policy consume.Policy, p *inspect.PolicyGroup, outcome func(*inspect.Policies) *inspect.Outcome) (*sighting, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(livePatience, func() { cancel(errSeen) })
 	defer timer.Stop()
 	s := &sighting{positions: map[int32]int64{}, first: map[int32]int64{}}
 	ends := map[int32]int64{}
+	waits := false
 	for i := range p.Partitions {
-		if row := &p.Partitions[i]; row.Topic == topic && row.LogEnd != nil {
+		row := &p.Partitions[i]
+		switch {
+		case row.Topic != topic || row.LogEnd == nil:
+		case outcome(&row.Policies).Note != nil:
+			waits = true
+		default:
 			ends[row.Partition] = *row.LogEnd
 		}
 	}
@@ -168,14 +178,18 @@ func (l *live) consume(ctx context.Context, group, topic string, policy consume.
 	done := func() bool {
 		for partition, end := range ends {
 			at, placed := s.positions[partition]
-			if _, read := s.first[partition]; !read && (!placed || at < end) {
+			if _, read := s.first[partition]; !read && (!placed || at != end) {
 				return false
 			}
 		}
 		return true
 	}
 	check := func() {
-		if done() {
+		switch {
+		case !done():
+		case waits:
+			timer.Reset(liveWaits)
+		default:
 			cancel(errSeen)
 		}
 	}
