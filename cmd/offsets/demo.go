@@ -22,11 +22,16 @@ func demoCommand(e *env) *cli.Command {
 		Usage:     "watch a consumer crash and resume, with real processes and a real kill -9",
 		ArgsUsage: "[SCENE]",
 		Description: "Plays on an embedded broker, or on the one that is named; there all names begin with\n" +
-			"offsets-demo- and what was made is deleted.\n\nScenes: " + strings.Join(demo.Names(), ", ") + "; without one, all.\n\n" +
+			"offsets-demo- and what was made is deleted. Without a scene crash and rebalance are played;\n" +
+			"'demo list' tells all, 'demo all' plays them.\n\n" + sceneList() + "\n" +
 			"Exit: 0 played, 1 failed.",
 		Action: func(c *cli.Context) error {
 			o, err := demoOptionsOf(e, c)
 			if err != nil {
+				return err
+			}
+			if o.list {
+				_, err := fmt.Fprint(e.Stdout, sceneList())
 				return err
 			}
 			return playDemo(c.Context, e, o)
@@ -38,19 +43,35 @@ type demoOptions struct {
 	common
 	scenes []string
 	config string
+	list   bool
+}
+
+// sceneList tells the scenes, a line each.
+func sceneList() string {
+	var b strings.Builder
+	for _, name := range demo.Names() {
+		fmt.Fprintf(&b, "   %-10s %s\n", name, demo.About(name))
+	}
+	return b.String()
 }
 
 func demoOptionsOf(e *env, c *cli.Context) (o demoOptions, err error) {
 	if o.common, err = e.common(c); err != nil {
 		return o, err
 	}
-	o.scenes = demo.Names()
+	o.scenes = []string{"crash", "rebalance"}
 	if c.NArg() > 1 {
 		return o, usagef("demo takes one scene, got %d", c.NArg())
 	}
-	if name := c.Args().First(); name != "" {
+	switch name := c.Args().First(); name {
+	case "":
+	case "all":
+		o.scenes = demo.Names()
+	case "list":
+		o.list = true
+	default:
 		if !slices.Contains(demo.Names(), name) {
-			return o, usagef("unknown scene %q: want %s", name, strings.Join(demo.Names(), " or "))
+			return o, usagef("unknown scene %q: want %s, all or list", name, strings.Join(demo.Names(), ", "))
 		}
 		o.scenes = []string{name}
 	}

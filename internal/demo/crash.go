@@ -86,7 +86,7 @@ func (s *stage) firstConsumer(ctx context.Context, policy string, scene *Scene) 
 		scene.Error = &text
 		s.tell("consumer", "fails: %s", text)
 		s.tell("operator", "commits a position: offsets reset %s --topic %s --to %d --create-group --execute", s.group, s.topic, beforeStart)
-		reset, err := s.start("reset", "reset", s.group, "--topic", s.topic, "--to", fmt.Sprint(beforeStart), "--create-group", "--execute", "-o", "json")
+		reset, err := s.start("reset", "reset", s.group, "--topic", s.topic, "--to", fmt.Sprint(beforeStart), "--create-group", "--execute", "--no-receipt", "-o", "json")
 		if err != nil {
 			return nil, err
 		}

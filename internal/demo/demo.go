@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -60,15 +61,52 @@ type Scene struct {
 	Partition   *int32  `json:"partition"`
 	Crashed     *string `json:"crashed"`
 	TakenOverBy *string `json:"taken_over_by"`
+	// Lost is how many records were deleted before they were read, Skipped how
+	// many that are there the policy left out.
+	Lost    *int64 `json:"lost"`
+	Skipped *int64 `json:"skipped"`
 	// Error is how a consumer failed at its first start (the policy none).
 	Error *string `json:"error"`
 }
 
 // Names are the scenes that can be played, in their order.
-func Names() []string { return []string{"crash", "rebalance"} }
+func Names() []string {
+	var names []string
+	for _, s := range scenes() {
+		names = append(names, s.name)
+	}
+	return names
+}
 
-// Run plays the named scenes, one row each; crash is one row a policy. It
-// stops at the first that cannot be played.
+// About says in a line what a scene is about.
+func About(name string) string {
+	for _, s := range scenes() {
+		if s.name == name {
+			return s.about
+		}
+	}
+	return ""
+}
+
+// scene is a play, once for each policy; one without policies is played once.
+type scene struct {
+	name, about string
+	policies    []string
+	play        func(ctx context.Context, s *stage, policy string) (Scene, error)
+}
+
+func scenes() []scene {
+	all := []string{"latest", "earliest", "none"}
+	return []scene{
+		{"crash", "a consumer is killed between processing and commit, and resumes", all, crash},
+		{"rebalance", "one of four consumers crashes, another takes its partition over", []string{""}, func(ctx context.Context, s *stage, _ string) (Scene, error) { return rebalance(ctx, s) }},
+		{"retention", "a consumer was away for longer than the topic keeps its records", all, retention},
+		{"recreated", "a topic is deleted and created again", all, recreated},
+	}
+}
+
+// Run plays the named scenes, one row each, or one row a policy. It stops at
+// the first that cannot be played.
 func Run(ctx context.Context, cl *kgo.Client, o Options, names []string) iter.Seq2[Scene, error] {
 	return func(yield func(Scene, error) bool) {
 		if o.Session == 0 {
@@ -78,17 +116,13 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, names []string) iter.Se
 				return
 			}
 		}
-		for _, name := range names {
-			plays := []func(context.Context, *stage) (Scene, error){rebalance}
-			if name == "crash" {
-				plays = nil
-				for _, policy := range []string{"latest", "earliest", "none"} {
-					plays = append(plays, func(ctx context.Context, s *stage) (Scene, error) { return crash(ctx, s, policy) })
-				}
+		for _, sc := range scenes() {
+			if !slices.Contains(names, sc.name) {
+				continue
 			}
-			for _, play := range plays {
-				scene, err := perform(ctx, cl, o, play)
-				if !yield(scene, err) || err != nil {
+			for _, policy := range sc.policies {
+				seen, err := perform(ctx, cl, o, func(ctx context.Context, s *stage) (Scene, error) { return sc.play(ctx, s, policy) })
+				if !yield(seen, err) || err != nil {
 					return
 				}
 			}
