@@ -150,6 +150,20 @@ func (c *Cluster) describeConsumer(ctx context.Context, names []string) []descri
 	}
 	req := kmsg.NewPtrConsumerGroupDescribeRequest()
 	req.Groups = names
+	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {
+		for _, g := range shard.Resp.(*kmsg.ConsumerGroupDescribeResponse).Groups {
+			if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
+				answer(described{name: g.Group, err: err})
+				continue
+			}
+			answer(described{name: g.Group, group: c.consumerGroup(ctx, shard.Meta, &g)})
+		}
+	})
+}
+
+// describeSharded asks every coordinator of the groups, and gives an answer for
+// each name: who did not answer is an error of theirs.
+func (c *Cluster) describeSharded(ctx context.Context, req kmsg.Request, names []string, read func(shard kgo.ResponseShard, answer func(described))) []described {
 	answered := map[string]described{}
 	var failure error
 	for _, shard := range c.cl.RequestSharded(ctx, req) {
@@ -157,13 +171,7 @@ func (c *Cluster) describeConsumer(ctx context.Context, names []string) []descri
 			failure = shard.Err
 			continue
 		}
-		for _, g := range shard.Resp.(*kmsg.ConsumerGroupDescribeResponse).Groups {
-			if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
-				answered[g.Group] = described{name: g.Group, err: err}
-				continue
-			}
-			answered[g.Group] = described{name: g.Group, group: c.consumerGroup(ctx, shard.Meta, &g)}
-		}
+		read(shard, func(d described) { answered[d.name] = d })
 	}
 	out := make([]described, 0, len(names))
 	for _, name := range names {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -86,47 +87,47 @@ func (c *Cluster) describeStreams(ctx context.Context, names []string) []describ
 	}
 	req := kmsg.NewPtrStreamsGroupDescribeRequest()
 	req.Groups = names
-	answered := map[string]described{}
-	var failure error
-	for _, shard := range c.cl.RequestSharded(ctx, req) {
-		if shard.Err != nil {
-			failure = shard.Err
-			continue
-		}
+	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {
 		for _, g := range shard.Resp.(*kmsg.StreamsGroupDescribeResponse).Groups {
 			if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
-				answered[g.Group] = described{name: g.Group, err: err}
+				answer(described{name: g.Group, err: err})
 				continue
 			}
-			group := Group{
-				Group: g.Group, Type: Streams, State: g.State, ProtocolType: "streams", Protocol: g.AssignorName,
-				Coordinator: coordinator(shard.Meta), Members: []Member{},
-			}
-			sources := streamsSources(&g)
-			for _, m := range g.Members {
-				member := Member{MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{}}
-				for _, topics := range sources {
-					member.subscribed = append(member.subscribed, topics...)
-				}
-				for _, task := range m.Assignment.ActiveTasks {
-					for _, topic := range sources[task.SubtopologyID] {
-						member.Assignment = append(member.Assignment, TopicPartitions{Topic: topic, Partitions: sorted(task.Partitions)})
-					}
-				}
-				group.Members = append(group.Members, member)
-			}
-			sortMembers(group.Members)
-			answered[g.Group] = described{name: g.Group, group: group}
+			answer(described{name: g.Group, group: streamsGroup(shard.Meta, &g)})
+		}
+	})
+}
+
+func streamsGroup(broker kgo.BrokerMetadata, g *kmsg.StreamsGroupDescribeResponseGroup) Group {
+	group := Group{
+		Group: g.Group, Type: Streams, State: g.State, ProtocolType: "streams", Protocol: g.AssignorName,
+		Coordinator: coordinator(broker), Members: []Member{}, Epoch: &g.Epoch, AssignmentEpoch: &g.AssignmentEpoch,
+	}
+	sources := streamsSources(g)
+	for i := range g.Members {
+		m := &g.Members[i]
+		member := Member{
+			MemberID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, Host: m.ClientHost,
+			Assignment: tasks(m.Assignment, sources), Target: tasks(m.TargetAssignment, sources), Epoch: &m.MemberEpoch,
+		}
+		for _, topics := range sources {
+			member.subscribed = append(member.subscribed, topics...)
+		}
+		group.Members = append(group.Members, member)
+	}
+	sortMembers(group.Members)
+	return group
+}
+
+// tasks is the partitions that active tasks read.
+func tasks(a kmsg.StreamsAssignment, sources map[string][]string) []TopicPartitions {
+	out := []TopicPartitions{}
+	for _, task := range a.ActiveTasks {
+		for _, topic := range sources[task.SubtopologyID] {
+			out = append(out, TopicPartitions{Topic: topic, Partitions: sorted(task.Partitions)})
 		}
 	}
-	out := make([]described, 0, len(names))
-	for _, name := range names {
-		d, ok := answered[name]
-		if !ok {
-			d = described{name: name, err: cmp.Or(failure, errors.New("the coordinator did not answer"))}
-		}
-		out = append(out, d)
-	}
+	slices.SortFunc(out, func(a, b TopicPartitions) int { return cmp.Compare(a.Topic, b.Topic) })
 	return out
 }
 

@@ -211,23 +211,36 @@ func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change)
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	coordinator, err := c.coordinator(ctx, p.Group)
-	if err != nil {
-		return unanswered(changes, err)
-	}
-	resp, err := req.RequestWith(ctx, coordinator)
-	if err != nil {
-		return unanswered(changes, err)
-	}
+	return c.send(ctx, p.Group, changes, func(to *kgo.Broker, code func(string, int32, int16)) error {
+		resp, err := req.RequestWith(ctx, to)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.Topics {
+			topic := t.Topic
+			if topic == "" {
+				topic = name[t.TopicID]
+			}
+			for _, rp := range t.Partitions {
+				code(topic, rp.Partition, rp.ErrorCode)
+			}
+		}
+		return nil
+	})
+}
+
+// send sends a request to the group's coordinator, and takes the code of each
+// partition. lost means that an answer is not known.
+func (c *Changer) send(ctx context.Context, group string, changes []*Change, request func(to *kgo.Broker, code func(topic string, partition int32, code int16)) error) (lost bool) {
 	codes := map[inspect.TopicPartition]int16{}
-	for _, t := range resp.Topics {
-		topic := t.Topic
-		if topic == "" {
-			topic = name[t.TopicID]
-		}
-		for _, rp := range t.Partitions {
-			codes[inspect.TopicPartition{Topic: topic, Partition: rp.Partition}] = rp.ErrorCode
-		}
+	coordinator, err := c.coordinator(ctx, group)
+	if err == nil {
+		err = request(coordinator, func(topic string, partition int32, code int16) {
+			codes[inspect.TopicPartition{Topic: topic, Partition: partition}] = code
+		})
+	}
+	if err != nil {
+		return unanswered(changes, err)
 	}
 	return answered(changes, codes)
 }
@@ -285,24 +298,18 @@ func (c *Changer) alterStartOffsets(ctx context.Context, p *Plan, changes []*Cha
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	coordinator, err := c.coordinator(ctx, p.Group)
-	if err != nil {
-		return unanswered(changes, err)
-	}
-	resp, err := req.RequestWith(ctx, coordinator)
-	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
-	}
-	if err != nil {
-		return unanswered(changes, err)
-	}
-	codes := map[inspect.TopicPartition]int16{}
-	for _, t := range resp.Topics {
-		for _, rp := range t.Partitions {
-			codes[inspect.TopicPartition{Topic: t.Topic, Partition: rp.Partition}] = rp.ErrorCode
+	return c.send(ctx, p.Group, changes, func(to *kgo.Broker, code func(string, int32, int16)) error {
+		resp, err := req.RequestWith(ctx, to)
+		if err != nil {
+			return err
 		}
-	}
-	return answered(changes, codes)
+		for _, t := range resp.Topics {
+			for _, rp := range t.Partitions {
+				code(t.Topic, rp.Partition, rp.ErrorCode)
+			}
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
 }
 
 // deleteOffsets deletes single commits.
@@ -320,24 +327,18 @@ func (c *Changer) deleteOffsets(ctx context.Context, p *Plan, changes []*Change)
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	coordinator, err := c.coordinator(ctx, p.Group)
-	if err != nil {
-		return unanswered(changes, err)
-	}
-	resp, err := req.RequestWith(ctx, coordinator)
-	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
-	}
-	if err != nil {
-		return unanswered(changes, err)
-	}
-	codes := map[inspect.TopicPartition]int16{}
-	for _, t := range resp.Topics {
-		for _, rp := range t.Partitions {
-			codes[inspect.TopicPartition{Topic: t.Topic, Partition: rp.Partition}] = rp.ErrorCode
+	return c.send(ctx, p.Group, changes, func(to *kgo.Broker, code func(string, int32, int16)) error {
+		resp, err := req.RequestWith(ctx, to)
+		if err != nil {
+			return err
 		}
-	}
-	return answered(changes, codes)
+		for _, t := range resp.Topics {
+			for _, rp := range t.Partitions {
+				code(t.Topic, rp.Partition, rp.ErrorCode)
+			}
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
 }
 
 // deleteStartOffsets deletes a share group's start offsets, by whole topics.

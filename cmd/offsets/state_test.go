@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -96,6 +99,41 @@ func TestCommitLogLikeDumpLog(t *testing.T) {
 		}
 	}
 	likeDumpLog(t, cluster, rows, func(string) bool { return true })
+	describesEveryType(t, cluster)
+}
+
+// describesEveryType: each member's group is described by the call of its type,
+// with what it has committed.
+func describesEveryType(t *testing.T, cluster *kafkatest.Cluster) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	types := map[string]string{"member-classic": "classic", "member-consumer": "consumer", "member-regex": "consumer", "member-share": "share", "member-streams": "streams"}
+	d, err := inspect.New(cl).Describe(t.Context(), slices.Sorted(maps.Keys(types)), inspect.DescribeOptions{Pending: true, Time: true, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := 0
+	for g, err := range d.Groups {
+		if err != nil {
+			t.Fatal(err)
+		}
+		described++
+		if g.Type != types[g.Group] || g.State == "" || g.Coordinator == nil || g.Type != "share" && len(g.Partitions) == 0 {
+			t.Errorf("%+v, want type %s", g, types[g.Group])
+		}
+		for _, p := range g.Partitions {
+			if p.Error != nil {
+				t.Errorf("%s: %+v: %s", g.Group, p, *p.Error)
+			}
+		}
+	}
+	if described != len(types) || len(d.Problems) > 0 {
+		t.Errorf("%d groups described, problems %v", described, d.Problems)
+	}
 }
 
 func leaveTransaction(t *testing.T, cluster *kafkatest.Cluster) {
