@@ -13,8 +13,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Starts a consumer for each "group topic policy", and prints where it begins: the first record's
- * offset, else its position, else the exception.
+ * Starts a consumer for each "group topic policy", which reads one record and stops, and prints
+ * where it begins: the record's offset, else its position, else the exception.
  */
 public class Policies {
     public static void main(String[] args) throws Exception {
@@ -35,7 +35,7 @@ public class Policies {
         p.put("bootstrap.servers", bootstrap);
         p.put("group.id", group);
         p.put("auto.offset.reset", policy);
-        p.put("enable.auto.commit", "false");
+        p.put("max.poll.records", "1");
         TopicPartition tp = new TopicPartition(topic, 0);
         try (KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             c.subscribe(List.of(topic));
