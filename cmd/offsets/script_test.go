@@ -177,6 +177,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //	given records TOPIC PARTITION COUNT [TIME]  {"number": N}, N counted per partition; one a second from TIME (or now +10m) on
 //	given commit GROUP TOPIC PARTITION OFFSET [EPOCH [METADATA]]
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
+//	given more-partitions TOPIC COUNT        adds so many
 //	given no topic NAME
 //	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
 //	given open-transaction TOPIC PARTITION COUNT   records of a transaction that does not end
@@ -242,6 +243,9 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
 	case "open-transaction", "ended-transaction":
 		return givenRecordsInTransaction(ctx, cl, word(1), int32(number(2, 0)), number(3, 1), word(4))
+	case "more-partitions":
+		resp, err := adm.CreatePartitions(ctx, int(number(2, 1)), word(1))
+		return errors.Join(err, resp.Error())
 	case "member":
 		return givenMember(ctx, cl, word(1), word(2), word(3))
 	case "no":
