@@ -162,6 +162,9 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &unreachable):
 		d.Kind = "unreachable"
 		hint("is the address right (--bootstrap-server), does the broker run, and is it reachable from here?")
+		if unreachable.Refused() {
+			hint("user and password are in sasl.jaas.config, and sasl.mechanism must be one that the broker has the user for")
+		}
 		if errors.As(err, &byDefault) {
 			hint("nobody named a broker, so the default was tried. Name one with --bootstrap-server or OFFSETS_BOOTSTRAP_SERVER; without a Kafka at hand, 'offsets sandbox' starts one")
 		}

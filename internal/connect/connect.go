@@ -3,8 +3,10 @@ package connect
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -64,6 +67,14 @@ type Attempt struct {
 }
 
 func (e *UnreachableError) Error() string {
+	switch where := strings.Join(e.Bootstrap, ", "); {
+	case len(e.Attempts) > 0:
+	case e.Refused():
+		return fmt.Sprintf("Kafka at %s refuses the login: %v", where, e.Err)
+	case e.Err != nil && strings.Contains(e.Err.Error(), "remote error: tls:"):
+		// With TLS 1.3 that comes when the handshake is over for the client.
+		return fmt.Sprintf("Kafka at %s refuses this client's certificate, or wants one (ssl.keystore.*): %v", where, e.Err)
+	}
 	if len(e.Attempts) == 0 {
 		return fmt.Sprintf("no answer from Kafka at %s: %v", strings.Join(e.Bootstrap, ", "), e.Err)
 	}
@@ -74,11 +85,18 @@ func (e *UnreachableError) Error() string {
 	return "cannot reach Kafka: " + strings.Join(tried, "; ")
 }
 
+// Refused says whether the broker was there, and refused the login.
+func (e *UnreachableError) Refused() bool { return errors.Is(e.Err, kerr.SaslAuthenticationFailed) }
+
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // shortDialError leaves out what the message says anyway: "dial tcp
 // 127.0.0.1:9092: connect: connection refused" becomes "connection refused".
 func shortDialError(err error) error {
+	var secure *TLSError
+	if errors.As(err, &secure) {
+		return secure
+	}
 	var sys interface{ Timeout() bool }
 	if errors.As(err, &sys) && sys.Timeout() {
 		return errors.New("no answer in time")
@@ -109,12 +127,15 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		kgo.ClientID(cmp.Or(o.ClientID, o.Config.ClientID, "offsets")),
 		kgo.SoftwareNameAndVersion("offsets", "1"),
 		kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, host)
+			conn, err := dial(ctx, dialer, network, host, o.Config.TLS)
 			tried.note(host, err)
 			return conn, err
 		}),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
+	if o.Config.SASL != nil {
+		opts = append(opts, kgo.SASL(o.Config.SASL))
 	}
 	overhead := min(10*time.Second, o.Timeout)
 	if o.Config.RequestTimeout > 0 {
@@ -149,6 +170,46 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 	}
 	return cl, nil
 }
+
+// dial connects, with TLS if there is a configuration of it, so that what goes
+// wrong with either is told of the address.
+func dial(ctx context.Context, dialer *net.Dialer, network, addr string, config *tls.Config) (net.Conn, error) {
+	conn, err := dialer.DialContext(ctx, network, addr)
+	if err != nil || config == nil {
+		return conn, err
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	config = config.Clone()
+	config.ServerName = host
+	secure := tls.Client(conn, config)
+	ctx, cancel := context.WithTimeout(ctx, dialer.Timeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, &TLSError{Err: err}
+	}
+	return secure, nil
+}
+
+// TLSError is a handshake that failed.
+type TLSError struct{ Err error }
+
+func (e *TLSError) Error() string {
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(e.Err, &record):
+		return "the port does not speak TLS: " + record.Msg
+	case errors.Is(e.Err, io.EOF):
+		return "TLS: the server closed the connection: does the port speak TLS, and does it want a client certificate?"
+	}
+	return "TLS: " + strings.TrimPrefix(e.Err.Error(), "tls: ")
+}
+
+func (e *TLSError) Unwrap() error { return e.Err }
 
 // attempts remembers how the last dial of each address went: nil for well.
 // kgo wraps or drops the errors, and the user needs them all.

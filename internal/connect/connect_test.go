@@ -41,14 +41,21 @@ func TestReadConfig(t *testing.T) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 	for text, want := range map[string]string{
-		"ssl.truststore.location=x\nsasl.mechanism=PLAIN": "not supported: sasl.mechanism, ssl.truststore.location",
-		"security.protocol=SASL_SSL":                      "security.protocol: only PLAINTEXT",
-		"request.timeout.ms=soon":                         "request.timeout.ms: want milliseconds",
-		"bootstrap.servers=nowhere":                       "bootstrap.servers: ",
+		"sasl.login.class=x\nssl.engine.factory.class=y":         "not supported: sasl.login.class, ssl.engine.factory.class",
+		"security.protocol=TLS":                                  "security.protocol: unknown protocol \"TLS\"",
+		"security.protocol=SASL_SSL":                             "sasl.mechanism is not set",
+		"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN": "sasl.mechanism needs sasl.jaas.config",
+		"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=a.PlainLoginModule required username=\"u\" password=\"hunter2\"": "does not end with a semicolon",
+		"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=a.PlainLoginModule required username=\"u\";":                     "password is missing",
+		"security.protocol=SSL\nssl.truststore.certificates=nothing":                                                                               "no certificate in PEM form",
+		"security.protocol=SSL\nssl.enabled.protocols=SSLv3":                                                                                       "want TLSv1.2 and TLSv1.3",
+		"security.protocol=SSL\nssl.endpoint.identification.algorithm=ldaps":                                                                       "want https",
+		"request.timeout.ms=soon":   "request.timeout.ms: want milliseconds",
+		"bootstrap.servers=nowhere": "bootstrap.servers: ",
 	} {
 		_, err := read(text)
 		var config *connect.ConfigError
-		if !errors.As(err, &config) || !strings.Contains(err.Error(), want) {
+		if !errors.As(err, &config) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}

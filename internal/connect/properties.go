@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/magiconair/properties"
+	"github.com/twmb/franz-go/pkg/sasl"
 )
 
 // Config is what a Java client.properties file says. Zero values mean that the
@@ -20,6 +22,9 @@ type Config struct {
 	DialTimeout     time.Duration // socket.connection.setup.timeout.ms
 	ConnIdleTimeout time.Duration // connections.max.idle.ms
 	MetadataMaxAge  time.Duration // metadata.max.age.ms
+	// TLS and SASL are of security.protocol, ssl.* and sasl.*; nil for none.
+	TLS  *tls.Config
+	SASL sasl.Mechanism
 }
 
 // ConfigError is a properties file that cannot be used: the caller's mistake,
@@ -60,18 +65,16 @@ func ReadConfig(file string) (Config, error) {
 		}
 	}
 	keys := map[string]func(string) error{
-		"bootstrap.servers": func(v string) (err error) { c.Bootstrap, err = ParseBootstrap(v); return err },
-		"client.id":         func(v string) error { c.ClientID = v; return nil },
-		"security.protocol": func(v string) error {
-			if v != "PLAINTEXT" {
-				return fmt.Errorf("only PLAINTEXT is supported, not %q", v)
-			}
-			return nil
-		},
+		"bootstrap.servers":                  func(v string) (err error) { c.Bootstrap, err = ParseBootstrap(v); return err },
+		"client.id":                          func(v string) error { c.ClientID = v; return nil },
 		"request.timeout.ms":                 millis(&c.RequestTimeout),
 		"socket.connection.setup.timeout.ms": millis(&c.DialTimeout),
 		"connections.max.idle.ms":            millis(&c.ConnIdleTimeout),
 		"metadata.max.age.ms":                millis(&c.MetadataMaxAge),
+	}
+	secure := security{}
+	for _, key := range securityKeys() {
+		keys[key] = func(v string) error { secure[key] = v; return nil }
 	}
 	var unknown []string
 	for _, key := range p.Keys() {
@@ -88,6 +91,9 @@ func ReadConfig(file string) (Config, error) {
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
 		return fail(fmt.Errorf("not supported: %s", strings.Join(unknown, ", ")))
+	}
+	if c.TLS, c.SASL, err = secure.config(); err != nil {
+		return fail(err)
 	}
 	return c, nil
 }

@@ -29,12 +29,17 @@ type Config struct {
 	// Properties are broker properties beyond the usual ones, or instead of
 	// them.
 	Properties map[string]string
+	// Secure adds listeners with TLS, client certificates and SASL, and an
+	// authorizer; KRaft only.
+	Secure *Secure
 }
 
 // Cluster is one running broker.
 type Cluster struct {
 	Version   Version
 	Bootstrap string // host:port
+	// SASL and MTLS are host:port of the listeners of a secure broker.
+	SASL, MTLS string
 
 	jars  string
 	dir   string
@@ -73,6 +78,11 @@ func Start(ctx context.Context, c Config) (_ *Cluster, err error) {
 		return nil, err
 	}
 	maps.Copy(props, c.Properties)
+	if c.Secure != nil {
+		if err := k.secure(props, c.Secure); err != nil {
+			return nil, err
+		}
+	}
 	file := filepath.Join(dir, "server.properties")
 	if err := writeProperties(file, props); err != nil {
 		return nil, err

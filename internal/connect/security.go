@@ -1,0 +1,193 @@
+package connect
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// The keys of a properties file that are about security, as the Java clients
+// name them.
+const (
+	keyProtocol         = "security.protocol"
+	keyTrustType        = "ssl.truststore.type"
+	keyTrustFile        = "ssl.truststore.location"
+	keyTrustPassword    = "ssl.truststore.password"
+	keyTrustCerts       = "ssl.truststore.certificates"
+	keyStoreType        = "ssl.keystore.type"
+	keyStoreFile        = "ssl.keystore.location"
+	keyStorePassword    = "ssl.keystore.password"
+	keyStoreChain       = "ssl.keystore.certificate.chain"
+	keyStoreKey         = "ssl.keystore.key"
+	keyKeyPassword      = "ssl.key.password"
+	keyIdentification   = "ssl.endpoint.identification.algorithm"
+	keyTLSProtocol      = "ssl.protocol"
+	keyEnabledProtocols = "ssl.enabled.protocols"
+	keyMechanism        = "sasl.mechanism"
+	keyJAAS             = "sasl.jaas.config"
+)
+
+func securityKeys() []string {
+	return []string{
+		keyProtocol, keyTrustType, keyTrustFile, keyTrustPassword, keyTrustCerts, keyStoreType, keyStoreFile, keyStorePassword,
+		keyStoreChain, keyStoreKey, keyKeyPassword, keyIdentification, keyTLSProtocol, keyEnabledProtocols, keyMechanism, keyJAAS,
+	}
+}
+
+// security is what those keys say.
+type security map[string]string
+
+// config turns the keys into TLS and SASL. Each is nil where the protocol has
+// none of it.
+func (s security) config() (*tls.Config, sasl.Mechanism, error) {
+	protocol := cmp.Or(s[keyProtocol], "PLAINTEXT")
+	var t *tls.Config
+	var m sasl.Mechanism
+	var err error
+	switch strings.ToUpper(protocol) {
+	case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
+	default:
+		return nil, nil, fmt.Errorf("%s: unknown protocol %q: want PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", keyProtocol, protocol)
+	}
+	if strings.HasSuffix(strings.ToUpper(protocol), "SSL") {
+		if t, err = s.tls(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if strings.HasPrefix(strings.ToUpper(protocol), "SASL") {
+		if m, err = s.sasl(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return t, m, nil
+}
+
+func (s security) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if err := s.versions(c); err != nil {
+		return nil, err
+	}
+	roots, err := s.trusted()
+	if err != nil {
+		return nil, err
+	}
+	c.RootCAs = roots
+	own, err := s.ownCertificate()
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		c.Certificates = []tls.Certificate{*own}
+	}
+	if algorithm, set := s[keyIdentification]; set && !strings.EqualFold(algorithm, "https") {
+		if algorithm != "" {
+			return nil, fmt.Errorf("%s: %q: want https, or nothing to leave host names unchecked", keyIdentification, algorithm)
+		}
+		// Certificates are checked all the same, but not whose they are.
+		c.InsecureSkipVerify = true
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+			for _, cert := range state.PeerCertificates[1:] {
+				opts.Intermediates.AddCert(cert)
+			}
+			_, err := state.PeerCertificates[0].Verify(opts)
+			return err
+		}
+	}
+	return c, nil
+}
+
+// versions reads ssl.protocol and ssl.enabled.protocols.
+func (s security) versions(c *tls.Config) error {
+	known := map[string]uint16{"TLSv1.2": tls.VersionTLS12, "TLSv1.3": tls.VersionTLS13}
+	if p := s[keyTLSProtocol]; p != "" && p != "TLS" && known[p] == 0 {
+		return fmt.Errorf("%s: %q: want TLSv1.2 or TLSv1.3", keyTLSProtocol, p)
+	}
+	list := s[keyEnabledProtocols]
+	if list == "" {
+		return nil
+	}
+	c.MinVersion, c.MaxVersion = tls.VersionTLS13, tls.VersionTLS12
+	for name := range strings.SplitSeq(list, ",") {
+		v := known[strings.TrimSpace(name)]
+		if v == 0 {
+			return fmt.Errorf("%s: %q: want TLSv1.2 and TLSv1.3", keyEnabledProtocols, list)
+		}
+		c.MinVersion, c.MaxVersion = min(c.MinVersion, v), max(c.MaxVersion, v)
+	}
+	return nil
+}
+
+// trusted is the certificates of authorities; nil is the system's.
+func (s security) trusted() (*x509.CertPool, error) {
+	if pem := s[keyTrustCerts]; pem != "" {
+		return poolOfPEM(keyTrustCerts, []byte(pem))
+	}
+	file := s[keyTrustFile]
+	if file == "" {
+		return nil, nil
+	}
+	pool, err := readTrustStore(file, s[keyTrustType], s[keyTrustPassword])
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", keyTrustFile, file, err)
+	}
+	return pool, nil
+}
+
+// ownCertificate is what this client proves itself with; nil for nothing.
+func (s security) ownCertificate() (*tls.Certificate, error) {
+	if chain, key := s[keyStoreChain], s[keyStoreKey]; chain != "" || key != "" {
+		c, err := certificateOfPEM([]byte(chain+"\n"+key), s[keyKeyPassword])
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", keyStoreChain, keyStoreKey, err)
+		}
+		return c, nil
+	}
+	file := s[keyStoreFile]
+	if file == "" {
+		return nil, nil
+	}
+	c, err := readKeyStore(file, s[keyStoreType], s[keyStorePassword], s[keyKeyPassword])
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", keyStoreFile, file, err)
+	}
+	return c, nil
+}
+
+func (s security) sasl() (sasl.Mechanism, error) {
+	mechanism := s[keyMechanism]
+	if mechanism == "" {
+		return nil, fmt.Errorf("%s is not set, and the Java default, GSSAPI, is not supported: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", keyMechanism)
+	}
+	if s[keyJAAS] == "" {
+		return nil, fmt.Errorf("%s needs %s", keyMechanism, keyJAAS)
+	}
+	module, options, err := parseJAAS(s[keyJAAS])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyJAAS, err)
+	}
+	user, password := options["username"], options["password"]
+	want := map[string]string{"PLAIN": "PlainLoginModule", "SCRAM-SHA-256": "ScramLoginModule", "SCRAM-SHA-512": "ScramLoginModule"}[mechanism]
+	switch {
+	case want == "":
+		return nil, fmt.Errorf("%s %q is not supported: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", keyMechanism, mechanism)
+	case !strings.HasSuffix(module, "."+want):
+		return nil, fmt.Errorf("%s: %s goes with %s, not with the login module that is named", keyJAAS, mechanism, want)
+	case user == "" || password == "":
+		return nil, errors.New(keyJAAS + ": username or password is missing")
+	}
+	switch mechanism {
+	case "PLAIN":
+		return plain.Auth{User: user, Pass: password}.AsMechanism(), nil
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism(), nil
+	}
+	return scram.Auth{User: user, Pass: password}.AsSha512Mechanism(), nil
+}
