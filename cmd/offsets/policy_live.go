@@ -128,12 +128,71 @@ func (l *live) compare(row *inspect.PolicyPartition, policy string, o *inspect.O
 	l.tried++
 }
 
-// sighting is what one consumer showed of one topic.
+// sighting is what one consumer shows of one topic, and when that is enough.
 type sighting struct {
+	ends  map[int32]int64 // the log ends of the partitions that are to show something
+	waits bool            // another partition is predicted to get no position
+	// enough ends the consumer, and more lets it go on for that long at most.
+	enough func()
+	more   func(time.Duration)
+
 	mu        sync.Mutex
 	positions map[int32]int64 // where it was sent to
 	first     map[int32]int64 // the first record of each partition
 	failed    *consume.PolicyError
+}
+
+func newSighting(topic string, p *inspect.PolicyGroup, outcome func(*inspect.Policies) *inspect.Outcome) *sighting {
+	s := &sighting{ends: map[int32]int64{}, positions: map[int32]int64{}, first: map[int32]int64{}}
+	for i := range p.Partitions {
+		row := &p.Partitions[i]
+		switch {
+		case row.Topic != topic || row.LogEnd == nil:
+		case outcome(&row.Policies).Note != nil:
+			s.waits = true
+		default:
+			s.ends[row.Partition] = *row.LogEnd
+		}
+	}
+	return s
+}
+
+func (s *sighting) event(ev consume.Event) {
+	if ev.What != "assigned" && ev.What != "reset" && ev.What != "truncated" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range ev.Positions {
+		s.positions[at.Partition] = at.Offset
+	}
+	s.check()
+}
+
+func (s *sighting) record(r *kgo.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.first[r.Partition]; !known {
+		s.first[r.Partition] = r.Offset
+		s.check()
+	}
+	return nil
+}
+
+// check ends the consumer when every partition has shown a record or stands at
+// its end; where others are predicted to wait, after they had time to show it.
+func (s *sighting) check() {
+	for partition, end := range s.ends {
+		at, placed := s.positions[partition]
+		if _, read := s.first[partition]; !read && (!placed || at != end) {
+			return
+		}
+	}
+	if s.waits {
+		s.more(liveWaits)
+		return
+	}
+	s.enough()
 }
 
 func (s *sighting) of(partition int32) *inspect.Live {
@@ -159,64 +218,15 @@ func (s *sighting) of(partition int32) *inspect.Live {
 func (l *live) consume(ctx context.Context, group, topic string, policy consume.Policy, p *inspect.PolicyGroup, outcome func(*inspect.Policies) *inspect.Outcome) (*sighting, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(livePatience, func() { cancel(errSeen) })
+	enough := func() { cancel(errSeen) }
+	timer := time.AfterFunc(livePatience, enough)
 	defer timer.Stop()
-	s := &sighting{positions: map[int32]int64{}, first: map[int32]int64{}}
-	ends := map[int32]int64{}
-	waits := false
-	for i := range p.Partitions {
-		row := &p.Partitions[i]
-		switch {
-		case row.Topic != topic || row.LogEnd == nil:
-		case outcome(&row.Policies).Note != nil:
-			waits = true
-		default:
-			ends[row.Partition] = *row.LogEnd
-		}
-	}
-	// done: every partition has shown a record, or stands at its end.
-	done := func() bool {
-		for partition, end := range ends {
-			at, placed := s.positions[partition]
-			if _, read := s.first[partition]; !read && (!placed || at != end) {
-				return false
-			}
-		}
-		return true
-	}
-	check := func() {
-		switch {
-		case !done():
-		case waits:
-			timer.Reset(liveWaits)
-		default:
-			cancel(errSeen)
-		}
-	}
+	s := newSighting(topic, p, outcome)
+	s.enough, s.more = enough, func(d time.Duration) { timer.Reset(d) }
 	_, err := consume.Run(ctx, l.cl, consume.Options{
 		Topic: topic, Group: group, Policy: policy, NoCommit: true, AutoCommitInterval: time.Second, MaxMessages: liveRecords,
-		Events: func(ev consume.Event) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if ev.What == "assigned" || ev.What == "reset" || ev.What == "truncated" {
-				for _, at := range ev.Positions {
-					s.positions[at.Partition] = at.Offset
-				}
-				check()
-			}
-		},
-	}, consume.Handler{
-		Record: func(r *kgo.Record) error {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if _, known := s.first[r.Partition]; !known {
-				s.first[r.Partition] = r.Offset
-				check()
-			}
-			return nil
-		},
-		Flush: func() error { return nil },
-	})
+		Events: s.event,
+	}, consume.Handler{Record: s.record, Flush: func() error { return nil }})
 	switch {
 	case errors.As(err, &s.failed), err == nil, errors.Is(err, errSeen), errors.Is(context.Cause(ctx), errSeen):
 		return s, nil
