@@ -154,11 +154,8 @@ func ReadExport(text []byte, group string) (*Export, error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return nil, fmt.Errorf("not an export: %w", err)
 	}
-	switch {
-	case e.Format != ExportFormat:
-		return nil, fmt.Errorf("not an export: its format is %q", e.Format)
-	case e.Version != ExportVersion:
-		return nil, fmt.Errorf("an export of version %d, this program knows version %d", e.Version, ExportVersion)
+	if err := checkFormat("an export", e.Format, ExportFormat, e.Version, ExportVersion); err != nil {
+		return nil, err
 	}
 	for _, g := range e.Groups {
 		seen := map[inspect.TopicPartition]bool{}

@@ -48,17 +48,27 @@ func ReadPlanFile(file string) (*PlanFile, error) {
 	return f, nil
 }
 
+// checkFormat says whether a file is what it is taken for, in a version that is
+// known.
+func checkFormat(what, format, wantFormat string, version, wantVersion int) error {
+	switch {
+	case format != wantFormat:
+		return fmt.Errorf("not %s: its format is %q", what, format)
+	case version != wantVersion:
+		return fmt.Errorf("%s of version %d, this program knows version %d", what, version, wantVersion)
+	}
+	return nil
+}
+
 func parsePlanFile(text []byte) (*PlanFile, error) {
 	var f PlanFile
 	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, fmt.Errorf("not a plan: %w", err)
 	}
-	switch {
-	case f.Format != planFormat:
-		return nil, fmt.Errorf("not a plan: its format is %q", f.Format)
-	case f.Version != planVersion:
-		return nil, fmt.Errorf("a plan of version %d, this program knows version %d", f.Version, planVersion)
-	case len(f.Plans) == 0:
+	if err := checkFormat("a plan", f.Format, planFormat, f.Version, planVersion); err != nil {
+		return nil, err
+	}
+	if len(f.Plans) == 0 {
 		return nil, errors.New("a plan without groups")
 	}
 	for i := range f.Plans {

@@ -227,11 +227,8 @@ func parseReceipt(text []byte) (*Receipt, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("not a receipt: %w", err)
 	}
-	switch {
-	case r.Format != receiptFormat:
-		return nil, fmt.Errorf("not a receipt: its format is %q", r.Format)
-	case r.Version != receiptVersion:
-		return nil, fmt.Errorf("a receipt of version %d, this program knows version %d", r.Version, receiptVersion)
+	if err := checkFormat("a receipt", r.Format, receiptFormat, r.Version, receiptVersion); err != nil {
+		return nil, err
 	}
 	return &r, r.Plan.valid()
 }

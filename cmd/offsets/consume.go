@@ -16,7 +16,6 @@ import (
 
 	"offsets/consume"
 	"offsets/inspect"
-	"offsets/internal/connect"
 	"offsets/internal/render"
 )
 
@@ -114,13 +113,11 @@ func consumeOptionsOf(e *env, c *cli.Context) (o consumeOptions, err error) {
 }
 
 func consumeRecords(ctx context.Context, e *env, o consumeOptions) error {
-	cl, err := o.connect(ctx)
+	cl, ctx, done, err := o.connectWatched(ctx)
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	defer cl.Close()
-	ctx, cancel := connect.Watch(ctx, cl, o.timeout)
-	defer cancel()
+	defer done()
 	o.Events = func(ev consume.Event) { e.consumeEvent(ev, o.verbose) }
 	out := bufio.NewWriterSize(e.Stdout, 64<<10)
 	var read atomic.Int64

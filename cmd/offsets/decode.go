@@ -18,7 +18,6 @@ import (
 
 	"offsets/inspect"
 	"offsets/inspect/commitlog"
-	"offsets/internal/connect"
 	"offsets/internal/render"
 )
 
@@ -181,12 +180,11 @@ func (o common) openLog(ctx context.Context, paths []string) (context.Context, *
 	if len(paths) > 0 {
 		return ctx, nil, func() {}, nil
 	}
-	cl, err := o.connect(ctx)
+	cl, ctx, done, err := o.connectWatched(ctx)
 	if err != nil {
 		return ctx, nil, nil, err
 	}
-	watched, cancel := connect.Watch(ctx, cl, o.timeout)
-	return watched, inspect.New(cl), func() { cancel(); cl.Close() }, nil
+	return ctx, inspect.New(cl), done, nil
 }
 
 // writeLogLines writes JSON lines as the library makes them: there may be

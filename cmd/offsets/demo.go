@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"offsets/internal/connect"
 	"offsets/internal/demo"
 	"offsets/internal/render"
 	"offsets/internal/sandbox"
@@ -90,13 +89,11 @@ func playDemo(ctx context.Context, e *env, o demoOptions) error {
 		o.bootstrap, o.isDefault = []string{s.Addr}, false
 		d.Session = sandbox.MinSessionTimeout
 	}
-	cl, err := o.connect(ctx)
+	cl, ctx, done, err := o.connectWatched(ctx)
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	defer cl.Close()
-	ctx, cancel := connect.Watch(ctx, cl, o.timeout)
-	defer cancel()
+	defer done()
 	d.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": strings.Join(o.bootstrap, ","), "OFFSETS_COMMAND_CONFIG": o.config, "OFFSETS_GROUP": ""})
 	var failed error
 	if o.format.IsTable() {

@@ -94,6 +94,17 @@ func (o common) connect(ctx context.Context, extra ...kgo.Opt) (*kgo.Client, err
 	return cl, err
 }
 
+// connectWatched connects for work without a time limit: its context ends when
+// the brokers have not answered for as long as --timeout.
+func (o common) connectWatched(ctx context.Context) (*kgo.Client, context.Context, func(), error) {
+	cl, err := o.connect(ctx)
+	if err != nil {
+		return nil, ctx, nil, err
+	}
+	watched, cancel := connect.Watch(ctx, cl, o.timeout)
+	return cl, watched, func() { cancel(); cl.Close() }, nil
+}
+
 // note says something on stderr that is neither data nor an error.
 func (e *env) note(format string, args ...any) {
 	fmt.Fprintf(e.Stderr, "offsets: "+format+"\n", args...)

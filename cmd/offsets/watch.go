@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"offsets/inspect"
-	"offsets/internal/connect"
 	"offsets/internal/render"
 )
 
@@ -28,13 +27,11 @@ type watched struct {
 // watch describes again and again: on a terminal the table is drawn anew,
 // elsewhere each look is more lines.
 func watch(ctx context.Context, e *env, o describeOptions) error {
-	cl, err := o.connect(ctx)
+	cl, ctx, done, err := o.connectWatched(ctx)
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	defer cl.Close()
-	ctx, cancel := connect.Watch(ctx, cl, o.timeout)
-	defer cancel()
+	defer done()
 	cluster := inspect.New(cl)
 	w := watcher{e: e, o: o, before: map[watchKey]inspect.Partition{}}
 	for {
@@ -63,7 +60,7 @@ type watcher struct {
 }
 
 // look describes once. That the brokers do not answer for a while is said, and
-// is not the end; [connect.Watch] knows when it is.
+// is not the end; the context of connectWatched knows when it is.
 func (w *watcher) look(ctx context.Context, cluster *inspect.Cluster) error {
 	limited, cancel := context.WithTimeoutCause(ctx, w.o.timeout, &timeoutError{w.o.timeout})
 	defer cancel()
