@@ -41,11 +41,19 @@ type DescribeOptions struct {
 	// Now is what ages are counted from.
 	Now time.Time
 
+	// Known is where the names come from, if they do: then groups are not listed
+	// a second time.
+	Known *Known
+
 	withoutEnds bool // commits and members are all that is wanted
 	// CreateMissing describes a group that does not exist as one without
 	// members and commits, instead of reporting it.
 	CreateMissing bool
 }
+
+// fewGroups are looked up at their coordinators; for more, all groups are
+// listed.
+const fewGroups = 100
 
 // Description is the answer of [Cluster.Describe].
 type Description struct {
@@ -65,11 +73,12 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 	d := &Description{}
 	var l *listing
 	var err error
-	both(func() { l, err = c.listGroups(ctx) }, func() { d.Visibility = c.visibility(ctx) })
+	both(func() { l, err = c.listingFor(ctx, names, o.Known) }, func() { d.Visibility = c.visibility(ctx) })
 	if err != nil {
 		return nil, err
 	}
 	d.Groups = func(yield func(Group, error) bool) {
+		outer := ctx
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		for chunk := range c.chunks(ctx, l, names, o) {
@@ -84,8 +93,33 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 				return
 			}
 		}
+		if outer.Err() != nil { // the rest was not read
+			yield(Group{}, context.Cause(outer))
+		}
 	}
 	return d, nil
+}
+
+// listingFor finds out the types of the named groups.
+func (c *Cluster) listingFor(ctx context.Context, names []string, known *Known) (*listing, error) {
+	switch {
+	case known != nil:
+		return known.listing, nil
+	case len(names) <= fewGroups:
+		return c.lookUp(ctx, names), nil
+	}
+	l, err := c.listGroups(ctx)
+	if err != nil || len(l.problems) == 0 {
+		return l, err
+	}
+	// Those that are missing may be with the broker that did not answer.
+	l.unseen = map[string]error{}
+	for _, name := range names {
+		if _, ok := l.groups[name]; !ok {
+			l.unseen[name] = l.problems[0].Err
+		}
+	}
+	return l, nil
 }
 
 // describedChunk is what one chunk of groups has come to.
@@ -132,6 +166,14 @@ func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o Desc
 }
 
 func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string, o DescribeOptions) ([]Group, []Problem, error) {
+	var problems []Problem
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		err := l.unseen[name]
+		if err != nil {
+			problems = append(problems, problem("group "+name, err))
+		}
+		return err != nil
+	})
 	var described *descriptions
 	var commits, starts kadm.FetchOffsetsResponses
 	var pending map[string]map[TopicPartition]bool
@@ -145,7 +187,7 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 		wg.Go(func() { pending = c.pendingCommits(ctx, committing) })
 	}
 	wg.Wait()
-	problems := described.problems
+	problems = append(problems, described.problems...)
 	var groups []Group
 	for _, name := range names {
 		g, ok := described.groups[name]
@@ -281,7 +323,9 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 			wanted[TopicPartition{p.Topic, p.Partition}] = true
 		}
 	}
-	found := c.logEnds(ctx, topics, slices.Collect(maps.Keys(wanted)))
+	asking, cancel := round(ctx)
+	found := c.logEnds(asking, topics, slices.Collect(maps.Keys(wanted)))
+	cancel()
 	for i := range groups {
 		groups[i].finish(topics, found, o.ReadCommitted)
 	}
@@ -354,7 +398,7 @@ func (g *Group) finish(topics kadm.TopicDetails, found map[TopicPartition]*ends,
 		if e.status != "" {
 			p.Status = e.status
 			if e.err != nil {
-				p.Error = nonEmpty(e.err.Error())
+				p.Error = nonEmpty(explain(e.err).Error())
 			}
 		}
 		p.LogStart, p.LogEnd, p.LastStable, p.readCommitted = e.start, e.end, e.stable, readCommitted

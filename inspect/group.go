@@ -81,6 +81,7 @@ type Problem struct {
 }
 
 func problem(what string, err error) Problem {
+	err = explain(err)
 	return Problem{What: what, Error: err.Error(), Err: err}
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -47,37 +46,41 @@ func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string
 			d.fail(name, errors.New("members of groups of type "+g.Type+" are not shown"))
 		}
 	}
-	for _, g := range append(c.describeShare(ctx, share), c.describeStreams(ctx, streams)...) {
-		if g.err != nil {
-			d.fail(g.name, g.err)
-			continue
-		}
-		d.groups[g.name] = g.group
-	}
+	var ofShare, ofStreams, ofClassic []described
+	var wg sync.WaitGroup
+	wg.Go(func() { ofShare = c.retried(ctx, share, c.describeShare) })
+	wg.Go(func() { ofStreams = c.retried(ctx, streams, c.describeStreams) })
+	wg.Go(func() { ofClassic = c.retried(ctx, classic, c.describeClassic) })
+	wg.Wait()
+	d.take(ofShare, nil)
+	d.take(ofStreams, nil)
 	var unlisted []string
-	for _, g := range c.describeClassic(ctx, classic) {
+	d.take(ofClassic, func(g described) bool {
 		_, listed := l.groups[g.name]
-		switch {
-		case g.err == nil && (g.group.State != "Dead" || listed):
-			d.groups[g.name] = g.group
-		case g.err == nil || errors.Is(g.err, kerr.GroupIDNotFound):
+		missing := g.err == nil && g.group.State == "Dead" && !listed || errors.Is(g.err, kerr.GroupIDNotFound)
+		if missing {
 			unlisted = append(unlisted, g.name)
-		default:
-			d.fail(g.name, g.err)
 		}
-	}
-	for _, g := range c.describeConsumer(ctx, append(consumer, unlisted...)) {
+		return missing
+	})
+	d.take(c.retried(ctx, append(consumer, unlisted...), c.describeConsumer), func(g described) bool {
 		_, listed := l.groups[g.name]
+		return !listed && (errors.Is(g.err, kerr.GroupIDNotFound) || g.err != nil && tooOld(g.err)) // it does not exist
+	})
+	return d
+}
+
+// take keeps answers, but those that are for the caller to judge.
+func (d *descriptions) take(answers []described, otherwise func(described) bool) {
+	for _, g := range answers {
 		switch {
-		case g.err == nil:
-			d.groups[g.name] = g.group
-		case !listed && (errors.Is(g.err, kerr.GroupIDNotFound) || tooOld(g.err)):
-			// It does not exist.
-		default:
+		case otherwise != nil && otherwise(g):
+		case g.err != nil:
 			d.fail(g.name, g.err)
+		default:
+			d.groups[g.name] = g.group
 		}
 	}
-	return d
 }
 
 func (d *descriptions) fail(group string, err error) {
@@ -100,20 +103,12 @@ type described struct {
 }
 
 func (c *Cluster) describeClassic(ctx context.Context, names []string) []described {
-	if len(names) == 0 {
-		return nil
-	}
-	var resp kadm.DescribedGroups
-	var err error
-	whileCoordinatorStarts(ctx, func() error {
-		resp, err = c.adm.DescribeGroups(ctx, names...)
-		return errors.Join(err, resp.Error())
-	})
+	resp, err := c.adm.DescribeGroups(ctx, names...)
 	var out []described
 	for _, name := range names {
 		g, ok := resp[name]
 		if !ok {
-			out = append(out, described{name: name, err: cmp.Or(err, errors.New("the coordinator did not answer"))})
+			out = append(out, described{name: name, err: cmp.Or(err, errNoCoordinatorAnswer)})
 			continue
 		}
 		if g.Err != nil {
@@ -145,9 +140,6 @@ func (c *Cluster) describeClassic(ctx context.Context, names []string) []describ
 // describeConsumer describes KIP-848 groups. It talks to the broker without
 // kadm, which loses assignments that come with a topic id but no name.
 func (c *Cluster) describeConsumer(ctx context.Context, names []string) []described {
-	if len(names) == 0 {
-		return nil
-	}
 	req := kmsg.NewPtrConsumerGroupDescribeRequest()
 	req.Groups = names
 	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {
@@ -177,7 +169,7 @@ func (c *Cluster) describeSharded(ctx context.Context, req kmsg.Request, names [
 	for _, name := range names {
 		d, ok := answered[name]
 		if !ok {
-			d = described{name: name, err: cmp.Or(failure, errors.New("the coordinator did not answer"))}
+			d = described{name: name, err: cmp.Or(failure, errNoCoordinatorAnswer)}
 		}
 		out = append(out, d)
 	}
@@ -251,34 +243,54 @@ func (c *Cluster) pendingCommits(ctx context.Context, names []string) map[string
 }
 
 // commits fetches what the groups have committed. Errors stay per group.
-func (c *Cluster) commits(ctx context.Context, names []string) (resp kadm.FetchOffsetsResponses) {
+func (c *Cluster) commits(ctx context.Context, names []string) kadm.FetchOffsetsResponses {
+	out := kadm.FetchOffsetsResponses{}
+	ask := func(ctx context.Context, names []string) []described {
+		var failed []described
+		resp := c.adm.FetchManyOffsets(ctx, names...)
+		for _, name := range names {
+			g, ok := resp[name]
+			if !ok {
+				g.Err = errNoCoordinatorAnswer
+			}
+			out[name] = g
+			failed = append(failed, described{name: name, err: g.Err})
+		}
+		return failed
+	}
+	c.retried(ctx, names, ask)
+	return out
+}
+
+// errNoCoordinatorAnswer: an answer came, and the group is not in it.
+var errNoCoordinatorAnswer = errors.New("the coordinator did not answer")
+
+// retried asks about groups, and again about those that failed in a way that may
+// pass: a coordinator dies, moves, or loads its part of the log; and the first
+// question about any group makes a new cluster create that log.
+func (c *Cluster) retried(ctx context.Context, names []string, ask func(context.Context, []string) []described) []described {
 	if len(names) == 0 {
 		return nil
 	}
-	whileCoordinatorStarts(ctx, func() error {
-		resp = c.adm.FetchManyOffsets(ctx, names...)
-		return resp.Error()
+	ctx, cancel := round(ctx)
+	defer cancel()
+	var out []described
+	pending := names
+	_ = untilAnswered(ctx, func() bool { // what is missing has its error
+		answers := ask(ctx, pending)
+		pending = nil
+		for _, g := range answers {
+			if g.err != nil && mayPass(g.err) {
+				pending = append(pending, g.name)
+			}
+		}
+		out = slices.DeleteFunc(out, func(old described) bool {
+			return slices.ContainsFunc(answers, func(g described) bool { return g.name == old.name })
+		})
+		out = append(out, answers...)
+		return len(pending) == 0
 	})
-	return resp
-}
-
-// whileCoordinatorStarts calls read again while it fails because a coordinator
-// is not there yet: the first question about any group makes a new cluster
-// create its offsets topic, and a broker that has just started loads it.
-func whileCoordinatorStarts(ctx context.Context, read func() error) {
-	const attempts, pause = 50, 200 * time.Millisecond
-	for range attempts {
-		err := read()
-		starting := errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.CoordinatorLoadInProgress) || errors.Is(err, kerr.NotCoordinator)
-		if !starting {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
+	return out
 }
 
 // both runs two reads side by side.

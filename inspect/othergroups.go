@@ -3,7 +3,6 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,16 +13,13 @@ import (
 
 // describeShare describes share groups (KIP-932).
 func (c *Cluster) describeShare(ctx context.Context, names []string) []described {
-	if len(names) == 0 {
-		return nil
-	}
 	resp, err := c.adm.DescribeShareGroups(ctx, names...)
 	var out []described
 	for _, name := range names {
 		g, ok := resp[name]
 		switch {
 		case !ok:
-			out = append(out, described{name: name, err: cmp.Or(err, errors.New("the coordinator did not answer"))})
+			out = append(out, described{name: name, err: cmp.Or(err, errNoCoordinatorAnswer)})
 			continue
 		case g.Err != nil:
 			out = append(out, described{name: name, err: g.Err})
@@ -58,33 +54,35 @@ func (c *Cluster) startOffsets(ctx context.Context, names []string) (out kadm.Fe
 	if len(names) == 0 {
 		return out, lags
 	}
-	resp, err := c.adm.DescribeShareGroupOffsets(ctx, names...)
-	for _, name := range names {
-		g, ok := resp[name]
-		if !ok {
-			g.Err = cmp.Or(err, errors.New("the coordinator did not answer"))
-		}
-		fetched := kadm.OffsetResponses{}
-		lags[name] = map[TopicPartition]int64{}
-		for topic, partitions := range g.Offsets {
-			for p, o := range partitions {
-				fetched.Add(kadm.OffsetResponse{Offset: kadm.Offset{Topic: topic, Partition: p, At: o.StartOffset, LeaderEpoch: -1}, Err: o.Err})
-				if o.Lag >= 0 {
-					lags[name][TopicPartition{topic, p}] = o.Lag
+	c.retried(ctx, names, func(ctx context.Context, names []string) []described {
+		resp, err := c.adm.DescribeShareGroupOffsets(ctx, names...)
+		var failed []described
+		for _, name := range names {
+			g, ok := resp[name]
+			if !ok {
+				g.Err = cmp.Or(err, errNoCoordinatorAnswer)
+			}
+			fetched := kadm.OffsetResponses{}
+			lags[name] = map[TopicPartition]int64{}
+			for topic, partitions := range g.Offsets {
+				for p, o := range partitions {
+					fetched.Add(kadm.OffsetResponse{Offset: kadm.Offset{Topic: topic, Partition: p, At: o.StartOffset, LeaderEpoch: -1}, Err: o.Err})
+					if o.Lag >= 0 {
+						lags[name][TopicPartition{topic, p}] = o.Lag
+					}
 				}
 			}
+			out[name] = kadm.FetchOffsetsResponse{Group: name, Fetched: fetched, Err: g.Err}
+			failed = append(failed, described{name: name, err: g.Err})
 		}
-		out[name] = kadm.FetchOffsetsResponse{Group: name, Fetched: fetched, Err: g.Err}
-	}
+		return failed
+	})
 	return out, lags
 }
 
 // describeStreams describes streams groups (KIP-1071), for which kadm has no
 // call. A member's assignment is the partitions of its active tasks.
 func (c *Cluster) describeStreams(ctx context.Context, names []string) []described {
-	if len(names) == 0 {
-		return nil
-	}
 	req := kmsg.NewPtrStreamsGroupDescribeRequest()
 	req.Groups = names
 	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {

@@ -42,7 +42,10 @@ func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits
 	} else {
 		resp = c.commits(ctx, []string{group})
 	}
-	g := resp[group]
+	g, ok := resp[group]
+	if !ok {
+		return nil, nil, errNoCoordinatorAnswer
+	}
 	if g.Err != nil && !isMissing(g.Err) {
 		return nil, nil, g.Err
 	}

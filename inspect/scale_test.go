@@ -55,11 +55,11 @@ func manyGroups(t testing.TB, groups, partitions int, refuse func(kmsg.Key) erro
 
 func describeAll(t testing.TB, c *inspect.Cluster) (groups, rows int) {
 	t.Helper()
-	names, problems, err := c.Groups(t.Context())
-	if err != nil || len(problems) > 0 {
-		t.Fatal(err, problems)
+	known, err := c.Groups(t.Context())
+	if err != nil || len(known.Problems) > 0 {
+		t.Fatal(err, known.Problems)
 	}
-	d, err := c.Describe(t.Context(), names, inspect.DescribeOptions{})
+	d, err := c.Describe(t.Context(), known.Names, inspect.DescribeOptions{Known: known})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,9 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 	if err != nil {
 		return nil, err
 	}
-	d, err := cluster.Describe(ctx, groups.names, o.DescribeOptions)
+	what := o.DescribeOptions
+	what.Known = groups.known
+	d, err := cluster.Describe(ctx, groups.names, what)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,9 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 		recent = beginActivity(ctx, cluster, groups.names[0])
 	}
 	o.Pending = o.pending || !groups.many
-	d, err := cluster.Describe(ctx, groups.names, o.DescribeOptions)
+	what := o.DescribeOptions
+	what.Known = groups.known
+	d, err := cluster.Describe(ctx, groups.names, what)
 	if err != nil {
 		return contextError(ctx, err)
 	}

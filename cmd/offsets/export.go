@@ -76,7 +76,7 @@ func exportGroups(ctx context.Context, e *env, cl *kgo.Client, o exportOptions) 
 	if tail.ClusterID, err = cluster.ClusterID(ctx); err != nil {
 		return err
 	}
-	d, err := cluster.Describe(ctx, g.names, inspect.DescribeOptions{})
+	d, err := cluster.Describe(ctx, g.names, inspect.DescribeOptions{Known: g.known})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ type groups struct {
 	// implied: the user named no group.
 	implied  bool
 	problems []inspect.Problem
+	// known is all groups, if they had to be listed; else nil.
+	known *inspect.Known
 }
 
 // resolve turns a selection into names. Names without a glob are taken as they
@@ -57,13 +59,13 @@ func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection
 	if !s.all && !slices.ContainsFunc(s.patterns, isGlob) {
 		return groups{names: unique(s.patterns)}, nil
 	}
-	known, problems, err := cluster.Groups(ctx)
+	known, err := cluster.Groups(ctx)
 	if err != nil {
 		return groups{}, err
 	}
-	g := groups{many: true, problems: problems}
+	g := groups{many: true, problems: known.Problems, known: known}
 	if s.all {
-		g.names = known
+		g.names = known.Names
 		return g, nil
 	}
 	for _, p := range s.patterns {
@@ -73,7 +75,7 @@ func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection
 		}
 		matches := glob(p)
 		n := len(g.names)
-		for _, name := range known {
+		for _, name := range known.Names {
 			if matches(name) {
 				g.names = append(g.names, name)
 			}
@@ -88,22 +90,23 @@ func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection
 
 // onlyGroup is the cluster's single group, or an error with the list.
 func (e *env) onlyGroup(ctx context.Context, cluster *inspect.Cluster) (groups, error) {
-	known, problems, err := cluster.Groups(ctx)
+	known, err := cluster.Groups(ctx)
 	if err != nil {
 		return groups{}, err
 	}
-	switch len(known) {
+	names := known.Names
+	switch len(names) {
 	case 0:
 		return groups{}, usagef("no group named, and the cluster shows none")
 	case 1:
-		e.note("group %s: the only one of the cluster", known[0])
-		return groups{names: known, implied: true, problems: problems}, nil
+		e.note("group %s: the only one of the cluster", names[0])
+		return groups{names: names, implied: true, problems: known.Problems, known: known}, nil
 	}
-	shown := known
+	shown := names
 	if len(shown) > 20 {
-		shown = append(slices.Clone(shown[:20]), fmt.Sprintf("and %d more", len(known)-20))
+		shown = append(slices.Clone(shown[:20]), fmt.Sprintf("and %d more", len(names)-20))
 	}
-	err2 := usagef("no group named, and the cluster has %d: %s", len(known), strings.Join(shown, ", "))
+	err2 := usagef("no group named, and the cluster has %d: %s", len(names), strings.Join(shown, ", "))
 	err2.Hint = "name one, several, a glob such as 'orders-*', or --all; OFFSETS_GROUP sets a default"
 	return groups{}, err2
 }

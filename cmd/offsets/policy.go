@@ -89,7 +89,7 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 	if err != nil {
 		return contextError(ctx, err)
 	}
-	d, err := cluster.Describe(ctx, groups.names, inspect.DescribeOptions{AllPartitions: true, Topics: o.topics, CreateMissing: len(o.topics) > 0, Pending: !groups.many})
+	d, err := cluster.Describe(ctx, groups.names, inspect.DescribeOptions{AllPartitions: true, Topics: o.topics, CreateMissing: len(o.topics) > 0, Pending: !groups.many, Known: groups.known})
 	if err != nil {
 		return contextError(ctx, err)
 	}

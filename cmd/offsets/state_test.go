@@ -44,11 +44,11 @@ func checkState(t *testing.T, cluster *kafkatest.Cluster) {
 			}
 		}
 	}
-	names, _, err := c.Groups(ctx)
+	known, err := c.Groups(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := c.Describe(ctx, names, inspect.DescribeOptions{})
+	d, err := c.Describe(ctx, known.Names, inspect.DescribeOptions{Known: known})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func checkState(t *testing.T, cluster *kafkatest.Cluster) {
 			t.Errorf("%s: the log says %s, the broker nothing", key, got)
 		}
 	}
-	t.Logf("%d commits of %d groups compared", len(fetched), len(names))
+	t.Logf("%d commits of %d groups compared", len(fetched), len(known.Names))
 }
 
 // TestCommitLogLikeDumpLog compares the commit log that the scripts left on the
@@ -171,11 +171,11 @@ func TestDescribeLikeKafkasTool(t *testing.T) {
 				}
 			}
 			c := inspect.New(cl)
-			names, _, err := c.Groups(t.Context())
+			known, err := c.Groups(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := c.Describe(t.Context(), names, inspect.DescribeOptions{})
+			d, err := c.Describe(t.Context(), known.Names, inspect.DescribeOptions{Known: known})
 			if err != nil {
 				t.Fatal(err)
 			}

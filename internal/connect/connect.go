@@ -3,15 +3,11 @@ package connect
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -116,21 +112,12 @@ func shortDialError(err error) error {
 //
 // Errors are [*UnreachableError], or the cause of a done context.
 func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error) {
-	tried := &attempts{byAddr: map[string]error{}}
-	dialTimeout := min(10*time.Second, o.Timeout)
-	if o.Config.DialTimeout > 0 {
-		dialTimeout = o.Config.DialTimeout
-	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	d := newDialer(o)
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Bootstrap...),
 		kgo.ClientID(cmp.Or(o.ClientID, o.Config.ClientID, "offsets")),
 		kgo.SoftwareNameAndVersion("offsets", "1"),
-		kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
-			conn, err := dial(ctx, dialer, network, host, o.Config.TLS)
-			tried.note(host, err)
-			return conn, err
-		}),
+		kgo.Dialer(d.dial),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
@@ -159,95 +146,16 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &UnreachableError{Bootstrap: o.Bootstrap, Attempts: tried.failures(), Err: err}
+		return nil, &UnreachableError{Bootstrap: o.Bootstrap, Attempts: d.failures(), Err: err}
 	}
 	// Requests that any broker can answer go to a seed now and then, and fail
 	// with it. From here on the servers that answered are enough: the others of
 	// the cluster are known by their metadata.
-	if err := cl.UpdateSeedBrokers(tried.reached()...); err != nil {
+	if err := cl.UpdateSeedBrokers(d.reached()...); err != nil {
 		cl.Close()
 		return nil, err
 	}
 	return cl, nil
-}
-
-// dial connects, with TLS if there is a configuration of it, so that what goes
-// wrong with either is told of the address.
-func dial(ctx context.Context, dialer *net.Dialer, network, addr string, config *tls.Config) (net.Conn, error) {
-	conn, err := dialer.DialContext(ctx, network, addr)
-	if err != nil || config == nil {
-		return conn, err
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	config = config.Clone()
-	config.ServerName = host
-	secure := tls.Client(conn, config)
-	ctx, cancel := context.WithTimeout(ctx, dialer.Timeout)
-	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, &TLSError{Err: err}
-	}
-	return secure, nil
-}
-
-// TLSError is a handshake that failed.
-type TLSError struct{ Err error }
-
-func (e *TLSError) Error() string {
-	var record tls.RecordHeaderError
-	switch {
-	case errors.As(e.Err, &record):
-		return "the port does not speak TLS: " + record.Msg
-	case errors.Is(e.Err, io.EOF):
-		return "TLS: the server closed the connection: does the port speak TLS, and does it want a client certificate?"
-	}
-	return "TLS: " + strings.TrimPrefix(e.Err.Error(), "tls: ")
-}
-
-func (e *TLSError) Unwrap() error { return e.Err }
-
-// attempts remembers how the last dial of each address went: nil for well.
-// kgo wraps or drops the errors, and the user needs them all.
-type attempts struct {
-	mu     sync.Mutex
-	byAddr map[string]error
-}
-
-func (a *attempts) note(addr string, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.byAddr[addr] = err
-}
-
-func (a *attempts) reached() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []string
-	for addr, err := range a.byAddr {
-		if err == nil {
-			out = append(out, addr)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (a *attempts) failures() []Attempt {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var list []Attempt
-	for addr, err := range a.byAddr {
-		if err != nil {
-			list = append(list, Attempt{addr, err})
-		}
-	}
-	slices.SortFunc(list, func(x, y Attempt) int { return strings.Compare(x.Addr, y.Addr) })
-	return list
 }
 
 // SilentError is the cause of a context that [Watch] ended.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,7 @@ import (
 const supervisor = `exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
+echo $child >"$KAFKATEST_PID"
 ( cat <&3 >/dev/null; kill -9 $child ) 2>/dev/null &
 killer=$!
 wait $child
@@ -28,6 +31,7 @@ type process struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	log   string
+	pid   string        // the file that has the child's process id
 	done  chan struct{} // closed when it ended
 }
 
@@ -40,6 +44,11 @@ func startProcess(log string, argv ...string) (*process, error) {
 	defer out.Close()
 	cmd := exec.Command("sh", append([]string{"-c", supervisor, "kafkatest"}, argv...)...)
 	cmd.Stdout, cmd.Stderr = out, out
+	pid := log + ".pid"
+	if err := os.RemoveAll(pid); err != nil {
+		return nil, err
+	}
+	cmd.Env = append(os.Environ(), "KAFKATEST_PID="+pid)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -47,7 +56,7 @@ func startProcess(log string, argv ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, stdin: stdin, log: log, done: make(chan struct{})}
+	p := &process{cmd: cmd, stdin: stdin, log: log, pid: pid, done: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait() // however it ended is told by the log and by who waits
 		close(p.done)
@@ -66,6 +75,23 @@ func (p *process) stop() {
 	case <-time.After(10 * time.Second):
 		_ = p.cmd.Process.Kill()
 	}
+}
+
+// signal sends a signal to the child, not to its supervisor.
+func (p *process) signal(sig os.Signal) error {
+	text, err := os.ReadFile(p.pid)
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	child, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return child.Signal(sig)
 }
 
 // waitFor polls ready until it succeeds, the process ends or the time is up.
