@@ -323,9 +323,7 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 			wanted[TopicPartition{p.Topic, p.Partition}] = true
 		}
 	}
-	asking, cancel := round(ctx)
-	found := c.logEnds(asking, topics, slices.Collect(maps.Keys(wanted)))
-	cancel()
+	found := c.logEnds(ctx, topics, slices.Collect(maps.Keys(wanted)))
 	for i := range groups {
 		groups[i].finish(topics, found, o.ReadCommitted)
 	}

@@ -1,9 +1,11 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -81,9 +83,61 @@ func (c *Cluster) logEnds(ctx context.Context, topics kadm.TopicDetails, wanted 
 	return out
 }
 
-// listOffsets calls got once for each partition that was asked for and
-// answered, or that failed with its broker.
+// listOffsets calls got once for each partition that was asked for. A leader
+// that dies or moves is looked for again, as long as the round lasts.
 func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, timestamp func(TopicPartition) int64, isolation int8, got func(TopicPartition, int64, error)) {
+	ctx, cancel := round(ctx)
+	defer cancel()
+	failed := map[TopicPartition]error{}
+	_ = untilAnswered(ctx, func() bool { // each partition has its own error
+		again := map[string][]int32{}
+		c.askLeaders(ctx, ask, timestamp, isolation, func(tp TopicPartition, offset int64, err error) {
+			if err != nil && leaderMayMove(err) && ctx.Err() == nil {
+				again[tp.Topic] = append(again[tp.Topic], tp.Partition)
+				failed[tp] = err
+				return
+			}
+			got(tp, offset, err)
+		})
+		if ask = again; len(ask) == 0 {
+			return true
+		}
+		// The client goes by what it has heard of leaders: let it hear anew.
+		topics, err := c.topicDetails(ctx, slices.Collect(maps.Keys(ask)))
+		if err != nil {
+			return false
+		}
+		for topic, partitions := range ask {
+			ask[topic] = slices.DeleteFunc(partitions, func(p int32) bool {
+				tp := TopicPartition{topic, p}
+				status, err := reachable(topics, tp)
+				if status != "" {
+					got(tp, 0, err)
+				}
+				return status != ""
+			})
+			if len(ask[topic]) == 0 {
+				delete(ask, topic)
+			}
+		}
+		return len(ask) == 0
+	})
+	for topic, partitions := range ask { // the round is over
+		for _, p := range partitions {
+			tp := TopicPartition{topic, p}
+			got(tp, 0, cmp.Or(failed[tp], context.Cause(ctx)))
+		}
+	}
+}
+
+// leaderMayMove: no answer, or one of a broker that does not lead any more.
+func leaderMayMove(err error) bool {
+	return mayPass(err) || errors.Is(err, kerr.NotLeaderForPartition) || errors.Is(err, kerr.FencedLeaderEpoch) || errors.Is(err, kerr.UnknownLeaderEpoch) || errors.Is(err, kerr.ReplicaNotAvailable) || errors.Is(err, kerr.OffsetNotAvailable) || errors.Is(err, kerr.KafkaStorageError)
+}
+
+// askLeaders calls got once for each partition that was answered, or that failed
+// with its broker.
+func (c *Cluster) askLeaders(ctx context.Context, ask map[string][]int32, timestamp func(TopicPartition) int64, isolation int8, got func(TopicPartition, int64, error)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	req.IsolationLevel = isolation

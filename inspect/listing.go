@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -63,11 +62,11 @@ func (c *Cluster) listGroups(ctx context.Context) (*listing, error) {
 	var brokers []kgo.BrokerMetadata
 	var err error
 	_ = untilAnswered(ctx, func() bool { // what is missing is told below
-		var m kadm.Metadata
-		if m, err = c.adm.BrokerMetadata(ctx); err != nil && len(brokers) == 0 {
+		var alive []kgo.BrokerMetadata
+		if alive, err = c.brokers(ctx); err == nil {
+			brokers = alive
+		} else if len(brokers) == 0 {
 			return false
-		} else if err == nil {
-			brokers = m.Brokers
 		}
 		asked, failed := c.askForGroups(ctx, brokers)
 		if l == nil || len(failed) <= len(silent) { // the last try may have been cut short
@@ -87,6 +86,21 @@ func (c *Cluster) listGroups(ctx context.Context) (*listing, error) {
 		return nil, fmt.Errorf("listing groups: %s: %w", l.problems[0].What, l.problems[0].Err)
 	}
 	return l, nil
+}
+
+// brokers asks which are alive. kadm would answer that from the client's memory.
+func (c *Cluster) brokers(ctx context.Context) ([]kgo.BrokerMetadata, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // none; nil is all
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err != nil {
+		return nil, err
+	}
+	var out []kgo.BrokerMetadata
+	for _, b := range resp.Brokers {
+		out = append(out, kgo.BrokerMetadata{NodeID: b.NodeID, Host: b.Host, Port: b.Port, Rack: b.Rack})
+	}
+	return out, nil
 }
 
 // lookUp lists what the coordinators of the named groups know: enough for the

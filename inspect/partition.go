@@ -63,6 +63,17 @@ type Partition struct {
 	shareLag      *int64 // of a share group, as its broker counts it
 }
 
+// Unread are the partitions whose commit or log could not be read.
+func (g *Group) Unread() (out []*Partition) {
+	for i := range g.Partitions {
+		switch g.Partitions[i].Status {
+		case NoLeader, NotAuthorized, Failed:
+			out = append(out, &g.Partitions[i])
+		}
+	}
+	return out
+}
+
 // Assess sets status, lag and lost from the committed offset and the log's
 // ends. A partition that could not be read keeps the status it has.
 //

@@ -135,7 +135,7 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 		e.visibilityNote(d.Visibility)
 	}
 	shown := 0
-	d.Groups = counted(d.Groups, &shown)
+	d.Groups = counted(noteUnread(d), &shown)
 	stop := func() {}
 	if o.Exact {
 		stop = e.progress(func() string { return "counting unread records" })
@@ -166,6 +166,26 @@ func partly(shown int, err error) error {
 		return &partialError{[]inspect.Problem{{What: "the groups behind those shown", Error: err.Error(), Err: err}}}
 	}
 	return err
+}
+
+// noteUnread adds a problem for each group with partitions that could not be
+// read: their rows say why, and the exit code must not say that all is well.
+func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
+	groups := d.Groups
+	return func(yield func(inspect.Group, error) bool) {
+		for g, err := range groups {
+			if unread := g.Unread(); len(unread) > 0 {
+				why := string(unread[0].Status)
+				if unread[0].Error != nil {
+					why += ": " + *unread[0].Error
+				}
+				d.Problems = append(d.Problems, inspect.Problem{What: fmt.Sprintf("group %s: %d of %d partitions", g.Group, len(unread), len(g.Partitions)), Error: why, Err: errors.New(why)})
+			}
+			if !yield(g, err) {
+				return
+			}
+		}
+	}
 }
 
 func counted[R any](rows iter.Seq2[R, error], n *int) iter.Seq2[R, error] {
