@@ -176,16 +176,12 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 	})
 	var described *descriptions
 	var commits, starts kadm.FetchOffsetsResponses
-	var pending map[string]map[TopicPartition]bool
 	var lags map[string]map[TopicPartition]int64
 	committing, share := byOffsets(l, names)
 	var wg sync.WaitGroup
 	wg.Go(func() { described = c.describeGroups(ctx, l, names) })
 	wg.Go(func() { starts, lags = c.startOffsets(ctx, share) })
 	wg.Go(func() { commits = c.commits(ctx, committing) })
-	if o.Pending {
-		wg.Go(func() { pending = c.pendingCommits(ctx, committing) })
-	}
 	wg.Wait()
 	problems = append(problems, described.problems...)
 	var groups []Group
@@ -218,15 +214,16 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 				p.shareLag = &lag
 			}
 		}
-		if held, asked := pending[name]; asked {
-			g.markPending(held)
-		}
 		groups = append(groups, g)
 	}
-	if o.withoutEnds {
-		return groups, problems, nil
+	var err error
+	if !o.withoutEnds {
+		err = c.complete(ctx, groups, o)
 	}
-	return groups, problems, c.complete(ctx, groups, o)
+	if o.Pending && err == nil {
+		c.markPending(ctx, groups, committing)
+	}
+	return groups, problems, err
 }
 
 // byOffsets tells groups that commit from share groups, which have start
@@ -240,14 +237,6 @@ func byOffsets(l *listing, names []string) (committing, share []string) {
 		}
 	}
 	return committing, share
-}
-
-func (g *Group) markPending(held map[TopicPartition]bool) {
-	for i := range g.Partitions {
-		p := &g.Partitions[i]
-		yes := held[TopicPartition{p.Topic, p.Partition}]
-		p.PendingTxn = &yes
-	}
 }
 
 // rows makes a row of every partition that has a commit or an owner.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -223,23 +224,32 @@ func (c *Cluster) topicName(ctx context.Context, id [16]byte) string {
 	return topicID(id)
 }
 
-// pendingCommits finds the partitions for which a transaction holds a commit
-// that is not decided yet: a consumer that asks for its position waits there.
-func (c *Cluster) pendingCommits(ctx context.Context, names []string) map[string]map[TopicPartition]bool {
-	out := map[string]map[TopicPartition]bool{}
-	for name, g := range c.commits(kadm.RequireStable(ctx), names) {
-		if g.Err != nil {
-			continue // the plain question tells
+// pendingPatience is how long the question about pending commits may take.
+const pendingPatience = 2 * time.Second
+
+// markPending finds the partitions for which a transaction holds a commit that
+// is not decided yet: a consumer that asks for its position waits there.
+//
+// It comes last, because a coordinator of 4.x answers this question only when
+// its part of the log is replicated: where too few replicas are left that takes
+// its whole timeout, and what is sent behind it waits. Then it stays unknown.
+func (c *Cluster) markPending(ctx context.Context, groups []Group, committing []string) {
+	ctx, cancel := context.WithTimeout(ctx, pendingPatience)
+	defer cancel()
+	resp := c.adm.FetchManyOffsets(kadm.RequireStable(ctx), committing...)
+	for i := range groups {
+		g := &groups[i]
+		answer, asked := resp[g.Group]
+		if !asked || answer.Err != nil {
+			continue
 		}
-		pending := map[TopicPartition]bool{}
-		g.Fetched.Each(func(r kadm.OffsetResponse) {
-			if errors.Is(r.Err, kerr.UnstableOffsetCommit) {
-				pending[TopicPartition{r.Topic, r.Partition}] = true
-			}
-		})
-		out[name] = pending
+		for j := range g.Partitions {
+			p := &g.Partitions[j]
+			r, _ := answer.Fetched.Lookup(p.Topic, p.Partition)
+			held := errors.Is(r.Err, kerr.UnstableOffsetCommit)
+			p.PendingTxn = &held
+		}
 	}
-	return out
 }
 
 // commits fetches what the groups have committed. Errors stay per group.

@@ -32,12 +32,18 @@ const DefaultSettle = 3 * time.Second
 type IncompleteError struct {
 	Group           string
 	Failed, Written int
+	// Unknown of the failed ones were sent, and may be carried out yet.
+	Unknown int
 	// Reasons are the different ones.
 	Reasons []string
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("group %s: %d of %d partitions were not written: %s", e.Group, e.Failed, e.Failed+e.Written, strings.Join(e.Reasons, "; "))
+	what := "were not written"
+	if e.Unknown > 0 {
+		what = fmt.Sprintf("were not seen to be written, and %d of them may take effect yet", e.Unknown)
+	}
+	return fmt.Sprintf("group %s: %d of %d partitions %s: %s", e.Group, e.Failed, e.Failed+e.Written, what, strings.Join(e.Reasons, "; "))
 }
 
 // Apply writes the plan, after it has looked once more whether it still holds,
@@ -64,13 +70,17 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	ctx = context.WithoutCancel(ctx)
 	failure := c.write(ctx, p, moving)
 	c.readBack(ctx, p, moving)
-	failed := 0
+	failed, unknown := 0, 0
 	var reasons []string
 	for _, ch := range moving {
 		if ch.Written {
 			continue
 		}
 		failed++
+		if ch.open {
+			unknown++
+			ch.Error = ptr(text(ch.Error) + " (it was sent, and may take effect yet)")
+		}
 		if why := text(ch.Error); !slices.Contains(reasons, why) {
 			reasons = append(reasons, why)
 		}
@@ -78,15 +88,18 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	if failed == len(moving) && failed > 0 {
 		p.Verified = nil // there is nothing of ours to see
 	}
+	if unknown > 0 {
+		p.Verified = ptr(NotChecked)
+	}
 	if p.Deletes && failure != nil {
 		failed = max(failed, 1)
 	}
 	p.Applied = failed == 0 || failed < len(moving)
-	if err := receipt.end(p); err != nil {
+	if err := receipt.end(p, unknown == 0); err != nil {
 		failure = errors.Join(failure, err)
 	}
 	if failed > 0 {
-		return errors.Join(&IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - min(failed, len(moving)), Reasons: reasons}, failure)
+		return errors.Join(&IncompleteError{Group: p.Group, Failed: failed, Written: len(moving) - min(failed, len(moving)), Unknown: unknown, Reasons: reasons}, failure)
 	}
 	return failure
 }

@@ -111,6 +111,9 @@ type Change struct {
 	ToTime   *string `json:"to_time"`
 
 	err error // behind Error, of a write
+	// open: it was sent, and nobody could say whether it was or will be carried
+	// out.
+	open bool
 }
 
 // Total sums up a plan's changes.

@@ -27,7 +27,8 @@ type Receipt struct {
 	ClusterID string   `json:"cluster_id"`
 	Time      string   `json:"time"`
 	Command   []string `json:"command"`
-	// State is started until the change has been read back.
+	// State is started until the change has been read back, and it is known what
+	// became of every partition.
 	State ReceiptState `json:"state"`
 	Plan  Plan         `json:"plan"`
 
@@ -132,12 +133,15 @@ func (r *Receipts) clusterDir(cluster string) string {
 	return filepath.Join(r.Dir, cluster)
 }
 
-// end writes down what became of the change.
-func (r *Receipt) end(p *Plan) error {
+// end writes down what became of the change. Where that is not known, the
+// receipt stays "started", and undo finds it out.
+func (r *Receipt) end(p *Plan, known bool) error {
 	if r == nil {
 		return nil
 	}
-	r.State = ReceiptDone
+	if known {
+		r.State = ReceiptDone
+	}
 	if err := r.write(p); err != nil {
 		// The way back is there: the receipt still says "started".
 		return fmt.Errorf("the change was made, but its receipt %s could not be completed (undo can use it all the same): %w", r.file, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -24,6 +25,9 @@ const maxWrite = 256 << 10
 // writePatience is how long a write is tried again while the coordinator is
 // away or moves.
 const writePatience = 60 * time.Second
+
+// writeSilence is after how long of it the caller is told.
+const writeSilence = 2 * time.Second
 
 // write carries the plan out, without membership: the broker itself refuses that
 // while the group has members. Errors of single partitions are in their rows;
@@ -54,7 +58,7 @@ func (c *Changer) write(ctx context.Context, p *Plan, moving []*Change) error {
 }
 
 // sender sends one request about some partitions, and notes the answers. lost
-// means that the answer is not known.
+// means that the outcome of some is not known.
 type sender func(ctx context.Context, p *Plan, changes []*Change) (lost bool)
 
 // chunks cuts changes into requests of bounded size.
@@ -78,9 +82,12 @@ func chunks(group string, changes []*Change) [][]*Change {
 // persist sends changes, and tries again what a broker refuses only for now. A
 // request that is too large after all is cut in two.
 func (c *Changer) persist(ctx context.Context, p *Plan, changes []*Change, send sender) {
-	deadline := time.Now().Add(writePatience)
+	begun, told := time.Now(), false
 	for pause := 100 * time.Millisecond; len(changes) > 0; pause = min(2*pause, 2*time.Second) {
 		lost := send(ctx, p, changes)
+		for _, ch := range changes {
+			ch.open = ch.open || !ch.Written && outcomeOpen(ch.err)
+		}
 		if lost {
 			// Nobody knows whether it arrived. What is there already needs no
 			// second write, and what somebody else wrote since must not get one.
@@ -102,8 +109,12 @@ func (c *Changer) persist(ctx context.Context, p *Plan, changes []*Change, send 
 			c.persist(ctx, p, again[:half], send)
 			c.persist(ctx, p, again[half:], send)
 			return
-		case time.Now().After(deadline):
+		case time.Since(begun) > writePatience:
 			return
+		}
+		if c.Waiting != nil && !told && time.Since(begun) > writeSilence {
+			told = true
+			c.Waiting(p.Group, again[0].err, writePatience)
 		}
 		changes = again
 		time.Sleep(pause)
@@ -131,8 +142,23 @@ func (c *Changer) notThere(ctx context.Context, p *Plan, changes []*Change) []*C
 	})
 }
 
+// outcomeOpen: the request was sent, and may be carried out yet. The coordinator
+// says that it is not available also when it has appended the commits, and too
+// few replicas have them in time: then they count as soon as enough have.
+func outcomeOpen(err error) bool {
+	var k *kerr.Error
+	if !errors.As(err, &k) {
+		var op *net.OpError
+		return err != nil && !(errors.As(err, &op) && op.Op == "dial") && !errors.Is(err, errNoCoordinator)
+	}
+	return errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)
+}
+
 // retriable: the same request may be answered otherwise in a moment.
 func retriable(err error) bool {
+	if errors.Is(err, errNoCoordinator) {
+		return true
+	}
 	for _, k := range []error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut, kerr.NetworkException} {
 		if errors.Is(err, k) {
 			return true
@@ -234,16 +260,22 @@ func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change)
 func (c *Changer) send(ctx context.Context, group string, changes []*Change, request func(to *kgo.Broker, code func(topic string, partition int32, code int16)) error) (lost bool) {
 	codes := map[inspect.TopicPartition]int16{}
 	coordinator, err := c.coordinator(ctx, group)
-	if err == nil {
-		err = request(coordinator, func(topic string, partition int32, code int16) {
-			codes[inspect.TopicPartition{Topic: topic, Partition: partition}] = code
-		})
+	if err != nil { // nothing was sent
+		failAll(changes, err)
+		return false
 	}
+	err = request(coordinator, func(topic string, partition int32, code int16) {
+		codes[inspect.TopicPartition{Topic: topic, Partition: partition}] = code
+	})
 	if err != nil {
-		return unanswered(changes, err)
+		failAll(changes, err)
+		return outcomeOpen(err)
 	}
 	return answered(changes, codes)
 }
+
+// errNoCoordinator: nobody knows who keeps the group now.
+var errNoCoordinator = errors.New("finding the group's coordinator")
 
 // coordinator is the broker that a group's commits go to. Requests are sent to
 // it directly: the client would send a request again by itself when its answer
@@ -252,21 +284,17 @@ func (c *Changer) coordinator(ctx context.Context, group string) (*kgo.Broker, e
 	r := c.adm.FindGroupCoordinators(ctx, group)[group]
 	switch {
 	case r.Err != nil:
-		return nil, r.Err
+		return nil, fmt.Errorf("%w: %w", errNoCoordinator, r.Err)
 	case r.NodeID < 0:
-		return nil, kerr.CoordinatorNotAvailable
+		return nil, errNoCoordinator
 	}
 	return c.cl.Broker(int(r.NodeID)), nil
 }
 
-// unanswered notes a failure of the request itself. A code of the broker's is
-// an answer; anything else leaves open whether the request arrived.
-func unanswered(changes []*Change, err error) (lost bool) {
-	var k *kerr.Error
+func failAll(changes []*Change, err error) {
 	for _, ch := range changes {
 		ch.failed(err)
 	}
-	return !errors.As(err, &k)
 }
 
 func answered(changes []*Change, codes map[inspect.TopicPartition]int16) (lost bool) {
@@ -278,7 +306,7 @@ func answered(changes []*Change, codes map[inspect.TopicPartition]int16) (lost b
 			continue
 		}
 		ch.answer(code)
-		lost = lost || errors.Is(ch.err, kerr.RequestTimedOut)
+		lost = lost || outcomeOpen(ch.err)
 	}
 	return lost
 }
@@ -346,7 +374,8 @@ func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Ch
 	topics, of := byTopic(changes)
 	resp, err := c.adm.DeleteShareGroupOffsets(ctx, p.Group, topics...)
 	if err != nil {
-		return unanswered(changes, err)
+		failAll(changes, err)
+		return outcomeOpen(err)
 	}
 	for _, topic := range topics {
 		one, ok := resp.Lookup(topic)
@@ -377,6 +406,7 @@ func (c *Changer) deleteGroup(ctx context.Context, p *Plan, changes []*Change) e
 	for _, ch := range changes {
 		if err != nil {
 			ch.failed(err)
+			ch.open = outcomeOpen(err)
 		} else {
 			ch.succeed()
 		}

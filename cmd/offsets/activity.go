@@ -13,12 +13,18 @@ import (
 // is.
 type activity struct {
 	done chan struct{}
+	stop context.CancelFunc
 	seen inspect.Activity
 	err  error
 }
 
+// activityPatience is how long the commit log is waited for when all else is
+// there.
+const activityPatience = time.Second
+
 func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) *activity {
-	a := &activity{done: make(chan struct{})}
+	ctx, stop := context.WithCancel(ctx)
+	a := &activity{done: make(chan struct{}), stop: stop}
 	go func() {
 		defer close(a.done)
 		a.seen, a.err = cluster.Activity(ctx, group)
@@ -29,15 +35,21 @@ func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) 
 // footer is what one wants to know at 3 a.m. below the table of one group:
 // since when, how long ago, and what to look at next.
 func (a *activity) footer(g *inspect.Group, now time.Time) string {
-	<-a.done
+	seen, err := inspect.Activity{}, context.DeadlineExceeded
+	select {
+	case <-a.done:
+		seen, err = a.seen, a.err
+	case <-time.After(activityPatience): // it is a comfort, and not worth more
+		a.stop()
+	}
 	var parts []string
-	if at := a.seen.StateSince; !at.IsZero() && (g.State == "Stable" || g.State == "Empty") {
+	if at := seen.StateSince; !at.IsZero() && (g.State == "Stable" || g.State == "Empty") {
 		parts = append(parts, fmt.Sprintf("%s since %s, %s ago", g.State, timestamp(at), ago(now.Sub(at))))
 	}
 	switch {
-	case !a.seen.LastCommit.IsZero():
-		parts = append(parts, "last commit "+ago(max(0, now.Sub(a.seen.LastCommit)))+" ago")
-	case a.err != nil:
+	case !seen.LastCommit.IsZero():
+		parts = append(parts, "last commit "+ago(max(0, now.Sub(seen.LastCommit)))+" ago")
+	case err != nil:
 		parts = append(parts, "last commit not known: the commit log cannot be read")
 	}
 	out := ""

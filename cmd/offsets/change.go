@@ -189,6 +189,9 @@ func refusals(plans []reset.Plan, o changeOptions) []error {
 // one is refused, none is written.
 func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
 	changer := reset.New(cl)
+	changer.Waiting = func(group string, why error, limit time.Duration) {
+		e.note("group %s: the write is not taken yet (%v); trying for up to %s", group, why, limit)
+	}
 	var errs []error
 	ready := make([]bool, len(plans))
 	for i := range plans {
@@ -213,7 +216,10 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 		}
 		limited, cancel := bounded(ctx, o.common)
 		err := changer.Apply(limited, p, reset.ApplyOptions{Receipts: o.receipts, StreamsOK: o.streamsOK})
-		err = contextError(limited, err)
+		var incomplete *reset.IncompleteError
+		if !errors.As(err, &incomplete) { // else it was written, or tried, and no time limit holds there
+			err = contextError(limited, err)
+		}
 		cancel()
 		if err != nil {
 			errs = append(errs, err)
@@ -221,7 +227,7 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 		if p.Applied {
 			applied++
 		}
-		if v := p.Verified; v != nil && *v != reset.VerifiedYes {
+		if v := p.Verified; v != nil && *v != reset.VerifiedYes && p.Applied {
 			errs = append(errs, &verifyError{p.Group, *v})
 		}
 		e.tellUndo(p, o)
@@ -271,7 +277,7 @@ func settleTime(p *reset.Plan, o changeOptions) time.Duration {
 
 // tellUndo gives the command that takes a change back.
 func (e *env) tellUndo(p *reset.Plan, o changeOptions) {
-	if p.Receipt == nil || !p.Applied {
+	if p.Receipt == nil || !p.Applied && p.Verified == nil {
 		return
 	}
 	command := append([]string{"offsets", "undo", groupArgument(p.Group), "--receipt", quoted(*p.Receipt), "--execute"}, o.connection...)

@@ -134,7 +134,11 @@ func diagnose(err error) diagnosis {
 			hint("stop them, and --wait-empty 5m makes the change as soon as they are gone; a crashed or static member stays until its session ends (--remove-static ID removes a static one)")
 		}
 	case errors.As(err, &incomplete):
-		if d.partialWrite = incomplete.Written > 0; d.partialWrite {
+		switch d.partialWrite = incomplete.Written+incomplete.Unknown > 0; {
+		case incomplete.Unknown > 0:
+			d.Kind = "unknown_outcome"
+			hint("when the brokers are well again, 'offsets describe %s' shows what has become of it, and 'offsets undo %s' puts back what was there before", groupArgument(incomplete.Group), groupArgument(incomplete.Group))
+		case d.partialWrite:
 			hint("the rows say which, and why. 'offsets undo %s' puts back what was written; a new plan shows what is left, where a shift would count from where they are now", groupArgument(incomplete.Group))
 		}
 	case errors.As(err, &verify):
