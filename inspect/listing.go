@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"offsets/inspect/commitlog"
 )
 
 // listing is what ListGroups told.
@@ -59,48 +61,132 @@ func (c *Cluster) listGroups(ctx context.Context) (*listing, error) {
 	defer cancel()
 	var l *listing
 	var silent map[int32]error
-	var brokers []kgo.BrokerMetadata
+	var at whereabouts
 	var err error
 	_ = untilAnswered(ctx, func() bool { // what is missing is told below
-		var alive []kgo.BrokerMetadata
-		if alive, err = c.brokers(ctx); err == nil {
-			brokers = alive
-		} else if len(brokers) == 0 {
+		var now whereabouts
+		if now, err = c.whereabouts(ctx); err == nil {
+			at = now
+		} else if len(at.brokers) == 0 {
 			return false
 		}
-		asked, failed := c.askForGroups(ctx, brokers)
+		asked, failed := c.askForGroups(ctx, at.brokers, at.probes())
 		if l == nil || len(failed) <= len(silent) { // the last try may have been cut short
 			l, silent = asked, failed
 		}
-		return len(failed) == 0
+		return len(failed) == 0 && len(at.away()) == 0
 	})
-	if len(brokers) == 0 {
+	if len(at.brokers) == 0 {
 		return nil, fmt.Errorf("listing groups: %w", explain(err))
 	}
-	for _, b := range brokers {
+	for _, b := range at.brokers {
 		if err := silent[b.NodeID]; err != nil {
 			l.problems = append(l.problems, problem(fmt.Sprintf("groups of broker %d (%s:%d)", b.NodeID, b.Host, b.Port), err))
 		}
 	}
-	if len(l.problems) > 0 && len(l.problems) == len(brokers) {
+	if len(l.problems) > 0 && len(l.problems) == len(at.brokers) {
 		return nil, fmt.Errorf("listing groups: %s: %w", l.problems[0].What, l.problems[0].Err)
+	}
+	for _, partition := range append(at.leaderless(), at.away()...) {
+		l.problems = append(l.problems, problem(fmt.Sprintf("groups whose commits are in %s-%d", commitlog.Topic, partition), kerr.LeaderNotAvailable))
 	}
 	return l, nil
 }
 
-// brokers asks which are alive. kadm would answer that from the client's memory.
-func (c *Cluster) brokers(ctx context.Context) ([]kgo.BrokerMetadata, error) {
+// whereabouts is who is alive, and who leads the partitions of the commit log:
+// that broker coordinates the groups in it.
+type whereabouts struct {
+	brokers []kgo.BrokerMetadata
+	leaders map[int32]int32 // by partition; empty where this user may not know
+}
+
+// whereabouts asks the cluster. kadm would answer from the client's memory.
+func (c *Cluster) whereabouts(ctx context.Context) (at whereabouts, err error) {
 	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = []kmsg.MetadataRequestTopic{} // none; nil is all
+	log := kmsg.NewMetadataRequestTopic()
+	log.Topic = kmsg.StringPtr(commitlog.Topic)
+	req.Topics = append(req.Topics, log)
 	resp, err := req.RequestWith(ctx, c.cl)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
-	var out []kgo.BrokerMetadata
 	for _, b := range resp.Brokers {
-		out = append(out, kgo.BrokerMetadata{NodeID: b.NodeID, Host: b.Host, Port: b.Port, Rack: b.Rack})
+		at.brokers = append(at.brokers, kgo.BrokerMetadata{NodeID: b.NodeID, Host: b.Host, Port: b.Port, Rack: b.Rack})
 	}
-	return out, nil
+	at.leaders = map[int32]int32{}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			at.leaders[p.Partition] = p.Leader
+		}
+	}
+	return at, nil
+}
+
+// leaderless are partitions that nobody leads: their groups have no coordinator,
+// and will not have one soon.
+func (at whereabouts) leaderless() (out []int32) {
+	for partition, leader := range at.leaders {
+		if leader < 0 {
+			out = append(out, partition)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// away are partitions whose leader is not among the living: a new one will be
+// found.
+func (at whereabouts) away() (out []int32) {
+	for partition, leader := range at.leaders {
+		if leader >= 0 && !slices.ContainsFunc(at.brokers, func(b kgo.BrokerMetadata) bool { return b.NodeID == leader }) {
+			out = append(out, partition)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// probes are names of groups that nobody has, one for each partition of the
+// commit log, by the broker that leads it.
+//
+// A broker that has just become a coordinator and does not know it yet, or knows
+// no more that it was one, leaves the groups of that partition out of its list
+// without a word. Asked for a group, it says that it is not the coordinator. With
+// a single broker there is nobody else.
+func (at whereabouts) probes() map[int32][]string {
+	out := map[int32][]string{}
+	if len(at.brokers) < 2 {
+		return out
+	}
+	seen := map[int32]bool{}
+	for i := 0; len(seen) < len(at.leaders) && i < 100*len(at.leaders); i++ {
+		name := fmt.Sprintf("offsets-list-probe-%d", i)
+		partition := commitlog.PartitionOf(name, int32(len(at.leaders)))
+		if leader := at.leaders[partition]; !seen[partition] {
+			seen[partition] = true
+			out[leader] = append(out[leader], name)
+		}
+	}
+	return out
+}
+
+// coordinates says whether a broker coordinates groups of all these names.
+func (c *Cluster) coordinates(ctx context.Context, broker int32, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups = names
+	resp, err := req.RequestWith(ctx, c.cl.Broker(int(broker)))
+	if err != nil {
+		return err
+	}
+	for _, g := range resp.Groups {
+		if err := kerr.ErrorForCode(g.ErrorCode); err != nil && mayPass(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookUp lists what the coordinators of the named groups know: enough for the
@@ -124,7 +210,7 @@ func (c *Cluster) lookUp(ctx context.Context, names []string) *listing {
 		for _, b := range coordinators {
 			brokers = append(brokers, b)
 		}
-		l, silent := c.askForGroups(ctx, brokers)
+		l, silent := c.askForGroups(ctx, brokers, nil)
 		pending = slices.DeleteFunc(slices.Clone(pending), func(name string) bool {
 			id, found := of[name]
 			switch {
@@ -146,24 +232,21 @@ func (c *Cluster) lookUp(ctx context.Context, names []string) *listing {
 }
 
 // askForGroups asks some brokers, each in its own time; failed has those that
-// did not answer.
-func (c *Cluster) askForGroups(ctx context.Context, brokers []kgo.BrokerMetadata) (l *listing, failed map[int32]error) {
+// did not answer, or did not coordinate their probes before and after.
+func (c *Cluster) askForGroups(ctx context.Context, brokers []kgo.BrokerMetadata, probes map[int32][]string) (l *listing, failed map[int32]error) {
 	l, failed = &listing{groups: map[string]ListedGroup{}}, map[int32]error{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, b := range brokers {
 		wg.Go(func() {
-			resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, c.cl.Broker(int(b.NodeID)))
-			if err == nil {
-				err = kerr.ErrorForCode(resp.ErrorCode)
-			}
+			listed, err := c.askBroker(ctx, b.NodeID, probes[b.NodeID])
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				failed[b.NodeID] = err
 				return
 			}
-			for _, g := range resp.Groups {
+			for _, g := range listed {
 				l.groups[g.Group] = ListedGroup{
 					Group: g.Group, Type: groupType(g.GroupType), State: g.GroupState, ProtocolType: g.ProtocolType, Coordinator: coordinator(b),
 				}
@@ -172,6 +255,20 @@ func (c *Cluster) askForGroups(ctx context.Context, brokers []kgo.BrokerMetadata
 	}
 	wg.Wait()
 	return l, failed
+}
+
+func (c *Cluster) askBroker(ctx context.Context, broker int32, probes []string) ([]kmsg.ListGroupsResponseGroup, error) {
+	if err := c.coordinates(ctx, broker, probes); err != nil {
+		return nil, err
+	}
+	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, c.cl.Broker(int(broker)))
+	if err != nil {
+		return nil, err
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, err
+	}
+	return resp.Groups, c.coordinates(ctx, broker, probes)
 }
 
 // groupType maps the broker's word. Brokers before 3.8 do not say, and know

@@ -58,17 +58,23 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	}
 	moving := p.moving()
 	if len(moving) == 0 && !p.Deletes {
-		p.Applied = true
-		return nil
+		_, err := c.confirm(ctx, p)
+		p.Applied = err == nil
+		return err
 	}
 	receipt, err := o.Receipts.begin(ctx, c.cluster, p)
 	if err != nil {
 		return err
 	}
+	confirmedBy, err := c.confirm(ctx, p)
+	if err != nil {
+		p.Receipt = nil
+		return errors.Join(err, receipt.discard())
+	}
 	// From here to the read-back nothing but the broker ends the work: half a
 	// change that nobody looks at again is the worst of all outcomes.
 	ctx = context.WithoutCancel(ctx)
-	failure := c.write(ctx, p, moving)
+	failure := c.write(ctx, p, moving, confirmedBy)
 	c.readBack(ctx, p, moving)
 	failed, unknown := 0, 0
 	var reasons []string
@@ -126,6 +132,48 @@ func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
 		}
 	}
 	return p.stale(now)
+}
+
+// confirm asks the coordinator, on which all brokers agree, whether the plan's
+// commits are what is committed now; also of partitions that do not move, because
+// nothing else would notice that they do have to.
+func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
+	if p.Type == inspect.Share {
+		return -1, nil // no broker has a way to ask
+	}
+	rows := make([]*Change, len(p.Partitions))
+	for i := range p.Partitions {
+		rows[i] = &p.Partitions[i]
+	}
+	var commits map[inspect.TopicPartition]inspect.Commit
+	for end := time.Now().Add(agreementPatience); ; time.Sleep(100 * time.Millisecond) {
+		at, err := c.coordinator(ctx, p.Group)
+		if err == nil {
+			by = at.id
+			commits, err = c.commitsAt(ctx, p, rows, at)
+		}
+		if err == nil {
+			break
+		}
+		if !retriable(err) && !outcomeOpen(err) || ctx.Err() != nil || time.Now().After(end) {
+			return -1, fmt.Errorf("nothing was written: looking again right before it: %w", err)
+		}
+	}
+	var stale []string
+	for _, ch := range rows {
+		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
+		if ch.Error == nil && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
+			stale = append(stale, fmt.Sprintf("%s-%d: committed was %s and is %s", ch.Topic, ch.Partition, show(ch.From), shown(is, committed)))
+		}
+	}
+	if len(stale) > 0 {
+		return by, p.staleError(stale)
+	}
+	return by, nil
+}
+
+func (p *Plan) staleError(reasons []string) error {
+	return &RefusedError{Group: p.Group, Reasons: append([]string{"the plan is stale, make it again"}, reasons...)}
 }
 
 // look describes the group again, and takes over who is in it.
@@ -193,7 +241,7 @@ func (p *Plan) stale(now inspect.Group) error {
 		}
 	}
 	if len(stale) > 0 {
-		return &RefusedError{Group: p.Group, Reasons: append([]string{"the plan is stale, make it again"}, stale...)}
+		return p.staleError(stale)
 	}
 	return nil
 }
@@ -229,7 +277,7 @@ func show(n *int64) string {
 // answer was lost counts as done if it is there.
 func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 	verified := VerifiedYes
-	commits, failed, err := c.cluster.Commits(ctx, p.Group, p.Type)
+	commits, failed, err := c.commitsAfter(ctx, p, moving)
 	if err != nil {
 		p.Verified = ptr(NotChecked)
 		return
@@ -253,6 +301,17 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 		}
 	}
 	p.Verified = &verified
+}
+
+// commitsAfter reads from where it was written: another broker may still answer
+// as the coordinator that it was before.
+func (c *Changer) commitsAfter(ctx context.Context, p *Plan, moving []*Change) (commits map[inspect.TopicPartition]inspect.Commit, failed map[inspect.TopicPartition]error, err error) {
+	if p.wroteAt != nil {
+		if commits, err = c.commitsAt(ctx, p, moving, *p.wroteAt); err == nil {
+			return commits, nil, nil
+		}
+	}
+	return c.cluster.Commits(ctx, p.Group, p.Type)
 }
 
 // there says whether what is committed is what the change wanted.

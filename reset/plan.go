@@ -67,6 +67,9 @@ type Plan struct {
 	Refusals []string `json:"refusals"`
 	// Warnings are what its reader may not expect.
 	Warnings []string `json:"warnings"`
+
+	// wroteAt is the coordinator that has taken a write last; nil before.
+	wroteAt *coordinator
 }
 
 // Action is what is done to a partition's commit.

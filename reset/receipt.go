@@ -149,6 +149,14 @@ func (r *Receipt) end(p *Plan, known bool) error {
 	return nil
 }
 
+// discard takes back a receipt of a change that was not begun.
+func (r *Receipt) discard() error {
+	if r == nil {
+		return nil
+	}
+	return os.Remove(r.file)
+}
+
 // write replaces the file as a whole, and returns when it is on disk.
 func (r *Receipt) write(p *Plan) error {
 	text, err := r.encode(p)

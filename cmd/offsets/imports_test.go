@@ -36,7 +36,7 @@ func importRules() map[string][]string {
 		"cmd/offsets":                        {},
 		"inspect":                            {"cmd/offsets", "reset"},
 		"inspect/commitlog/commitlogtest":    {},
-		"inspect/commitlog":                  {"cmd/offsets", "inspect", "inspect/commitlog/…", "internal/sandbox"},
+		"inspect/commitlog":                  {"cmd/offsets", "inspect", "inspect/commitlog/…", "internal/sandbox", "reset"},
 	}
 }
 

@@ -71,3 +71,13 @@ func (b *Broker) Pause() error { return b.proc.signal(syscall.SIGSTOP) }
 
 // Resume lets a paused broker go on.
 func (b *Broker) Resume() error { return b.proc.signal(syscall.SIGCONT) }
+
+// Running says whether the broker's process is there, paused or not.
+func (b *Broker) Running() bool {
+	select {
+	case <-b.proc.done:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,381 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"offsets/inspect"
+	"offsets/internal/kafkatest"
+	"offsets/reset"
+)
+
+// brokersWorld is three real brokers that get into trouble, and groups whose
+// commits are known.
+type brokersWorld struct {
+	*testing.T // of the scene that is played
+	cluster    *kafkatest.Cluster
+	cl         *kgo.Client
+	adm        *kadm.Client
+	dir        string
+	// stable are groups that nobody changes, with what they have committed.
+	stable map[string]commits
+}
+
+type commits = map[inspect.TopicPartition]inspect.Commit
+
+const (
+	brokersTopic      = "orders"
+	brokersPartitions = 6
+	brokersRecords    = 200 // in each partition
+	movingGroup       = "moving"
+)
+
+func newBrokersWorld(t *testing.T) *brokersWorld {
+	t.Helper()
+	b := &realBroker{config: kafkatest.Config{Version: kafkatest.V431, Brokers: 3, OffsetsPartitions: 6, Properties: map[string]string{"offsets.commit.timeout.ms": "2000"}}}
+	t.Cleanup(b.stop)
+	w := &brokersWorld{T: t, cluster: b.get(t), dir: t.TempDir(), stable: map[string]commits{}}
+	var err error
+	if w.cl, err = kgo.NewClient(kgo.SeedBrokers(strings.Split(w.cluster.Bootstrap, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequestTimeoutOverhead(3*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.cl.Close)
+	w.adm = kadm.NewClient(w.cl)
+	if _, err := w.adm.CreateTopic(t.Context(), brokersPartitions, 3, nil, brokersTopic); err != nil {
+		t.Fatal(err)
+	}
+	for p := range brokersPartitions {
+		if err := given(t.Context(), w.cl, []string{"records", brokersTopic, strconv.Itoa(p), strconv.Itoa(brokersRecords)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, group := range []string{"stable-0", "stable-1", "stable-2", "stable-3", "stable-4", movingGroup} {
+		var os kadm.Offsets
+		for p := range int32(brokersPartitions) {
+			os.Add(kadm.Offset{Topic: brokersTopic, Partition: p, At: int64(10*i) + int64(p), LeaderEpoch: -1, Metadata: fmt.Sprint(group, p)})
+		}
+		if err := retry(t.Context(), func() error { return w.adm.CommitAllOffsets(t.Context(), group, os) }); err != nil {
+			t.Fatal(err)
+		}
+		if group != movingGroup {
+			w.stable[group] = w.committed(group)
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(exe, filepath.Join(w.dir, "offsets")); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// outcome is one run of the program.
+type outcome struct {
+	args           []string
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("$ offsets %s\n(exit %d after %.1fs)\n%s%s", strings.Join(o.args, " "), o.code, o.took.Seconds(), shortened(o.stdout), shortened(o.stderr))
+}
+
+func shortened(s string) string {
+	if len(s) > 1500 {
+		return s[:700] + " … " + s[len(s)-700:]
+	}
+	return s
+}
+
+func (w *brokersWorld) run(args ...string) outcome {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(w.dir, "offsets"), args...)
+	cmd.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": w.cluster.Bootstrap, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_GROUP": "", "OFFSETS_STATE_DIR": filepath.Join(w.dir, "state")})
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	begun := time.Now()
+	_ = cmd.Run() // the exit code tells
+	return outcome{args, cmd.ProcessState.ExitCode(), out.String(), errs.String(), time.Since(begun)}
+}
+
+// committed is what a group has committed, however long it takes to find out: all
+// brokers have to agree on the coordinator, and that on what is stable.
+func (w *brokersWorld) committed(group string) commits {
+	w.Helper()
+	var got commits
+	w.eventually(func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		keeper := int32(-1)
+		for _, b := range w.cluster.Brokers {
+			req := kmsg.NewPtrFindCoordinatorRequest()
+			req.CoordinatorKeys = []string{group}
+			resp, err := req.RequestWith(ctx, w.cl.Broker(int(b.ID)))
+			if err != nil {
+				continue // who does not answer is no coordinator
+			}
+			found := resp.Coordinators[0]
+			if found.ErrorCode != 0 || keeper >= 0 && keeper != found.NodeID {
+				return false
+			}
+			keeper = found.NodeID
+		}
+		g := w.adm.FetchManyOffsets(kadm.RequireStable(ctx), group)[group]
+		if g.Err != nil || g.Fetched.Error() != nil {
+			return false
+		}
+		got = commits{}
+		g.Fetched.Each(func(r kadm.OffsetResponse) {
+			got[inspect.TopicPartition{Topic: r.Topic, Partition: r.Partition}] = inspect.Commit{Offset: r.At, LeaderEpoch: r.LeaderEpoch, Metadata: r.Metadata}
+		})
+		return true
+	})
+	return got
+}
+
+// broker returns the broker with an id.
+func (w *brokersWorld) broker(id int32) *kafkatest.Broker { return w.cluster.Brokers[id-1] }
+
+func (w *brokersWorld) coordinator(group string) *kafkatest.Broker {
+	w.Helper()
+	var found *kafkatest.Broker
+	w.eventually(func() bool {
+		r := w.adm.FindGroupCoordinators(context.Background(), group)[group]
+		if r.Err == nil && r.NodeID > 0 {
+			found = w.broker(r.NodeID)
+		}
+		return found != nil
+	})
+	return found
+}
+
+func (w *brokersWorld) leader(topic string, partition int32) *kafkatest.Broker {
+	w.Helper()
+	var found *kafkatest.Broker
+	w.eventually(func() bool {
+		m, err := w.adm.Metadata(context.Background(), topic)
+		if err == nil && m.Topics[topic].Partitions[partition].Leader > 0 {
+			found = w.broker(m.Topics[topic].Partitions[partition].Leader)
+		}
+		return found != nil
+	})
+	return found
+}
+
+func (w *brokersWorld) eventually(done func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatal("not within a minute")
+		}
+	}
+}
+
+// heal brings all brokers back, and waits until every replica is in sync.
+func (w *brokersWorld) heal() {
+	w.Helper()
+	for _, b := range w.cluster.Brokers {
+		if b.Running() {
+			if err := b.Resume(); err != nil {
+				w.Fatal(err)
+			}
+		} else if err := b.Start(context.Background()); err != nil {
+			w.Fatal(err)
+		}
+	}
+	if err := w.cluster.WaitReady(context.Background()); err != nil {
+		w.Fatal(err)
+	}
+	w.eventually(func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		m, err := w.adm.Metadata(ctx, brokersTopic, "__consumer_offsets")
+		if err != nil {
+			return false
+		}
+		for _, topic := range m.Topics {
+			for _, p := range topic.Partitions {
+				if len(p.ISR) < len(p.Replicas) || p.Leader < 0 {
+					return false
+				}
+			}
+		}
+		return len(m.Topics) == 2
+	})
+}
+
+// TestThreeBrokers plays bad days on three brokers with replicas: each command
+// gets its answer in the end or says what it could not know, and a change is
+// what its report says.
+func TestThreeBrokers(t *testing.T) {
+	w := newBrokersWorld(t)
+	for _, scene := range []struct {
+		name  string
+		fault func()
+	}{
+		{"the coordinator dies", func() { w.coordinator(movingGroup).Kill() }},
+		{"a leader dies", func() { w.leader(brokersTopic, 0).Kill() }},
+		{"the coordinator hangs", func() { w.must(w.coordinator(movingGroup).Pause()) }},
+		{"all restart, one by one", w.restartAll},
+	} {
+		t.Run(scene.name, func(t *testing.T) {
+			w.T = t
+			load := w.startLoad()
+			time.Sleep(time.Second)
+			scene.fault()
+			time.Sleep(8 * time.Second)
+			w.heal()
+			load.end()
+			t.Log(load.figures())
+		})
+	}
+	t.Run("too few replicas", func(t *testing.T) { w.T = t; w.tooFewReplicas() })
+	t.Run("a partition without a leader", func(t *testing.T) { w.T = t; w.noLeader() })
+	t.Run("soak", func(t *testing.T) { w.T = t; w.soak() })
+}
+
+func (w *brokersWorld) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Error(err)
+	}
+}
+
+// restartAll restarts every broker as an operator does.
+func (w *brokersWorld) restartAll() {
+	for _, b := range w.cluster.Brokers {
+		w.must(b.Shutdown())
+		w.heal()
+	}
+}
+
+// tooFewReplicas: the log that has the commits wants three replicas and has two.
+// A coordinator then has appended a commit, says that it is not available, and
+// lets the commit count as soon as there are enough replicas again. Who calls
+// that a failed reset, is wrong a minute later.
+func (w *brokersWorld) tooFewReplicas() {
+	setMin := func(n string) {
+		r, err := w.adm.AlterTopicConfigs(context.Background(), []kadm.AlterConfig{{Name: "min.insync.replicas", Value: &n}}, "__consumer_offsets")
+		if err != nil || r[0].Err != nil {
+			w.Fatal(err, r[0].Err)
+		}
+	}
+	setMin("3")
+	defer setMin("1")
+	defer w.heal()
+	before := w.committed(movingGroup)
+	coordinator := w.coordinator(movingGroup)
+	w.broker(coordinator.ID%3 + 1).Kill()
+
+	got := w.run("reset", movingGroup, "--to", "earliest", "--execute", "--settle", "0s", "-o", "json")
+	w.Log(got)
+	if got.code != exitPartial || !strings.Contains(got.stderr, "may take effect yet") {
+		w.Errorf("exit %d, want %d, and that it may take effect yet", got.code, exitPartial)
+	}
+	if verified, _ := query(got.stdout, ".groups[0].verified"); verified != `"not_checked"` {
+		w.Errorf("verified: %s", verified)
+	}
+	if got := w.run("describe", movingGroup); got.code != exitDone || got.took > 10*time.Second {
+		w.Errorf("describe waits for a log that it does not need: %s", got)
+	}
+	w.heal()
+	w.eventually(func() bool {
+		now := w.committed(movingGroup)
+		for _, c := range now {
+			if c.Offset != 0 {
+				return false
+			}
+		}
+		return len(now) == len(before)
+	})
+	undone := w.run("undo", movingGroup, "--execute", "--settle", "0s", "-o", "json")
+	w.Log(undone)
+	if now := w.committed(movingGroup); undone.code != exitDone || !reflect.DeepEqual(now, before) {
+		w.Errorf("undo of a change that took effect late: exit %d, %v instead of %v", undone.code, now, before)
+	}
+}
+
+// noLeader: a partition with a single replica, whose broker is dead. The others
+// are shown all the same, and the exit code says that not all is.
+func (w *brokersWorld) noLeader() {
+	ctx := context.Background()
+	if _, err := w.adm.CreateTopic(ctx, 3, 1, nil, "single"); err != nil {
+		w.Fatal(err)
+	}
+	var leaders [3]*kafkatest.Broker
+	for p := range leaders {
+		leaders[p] = w.leader("single", int32(p))
+		w.must(given(ctx, w.cl, []string{"records", "single", strconv.Itoa(p), "10"}))
+		w.must(given(ctx, w.cl, []string{"commit", "reads-single", "single", strconv.Itoa(p), "4"}))
+	}
+	dead := leaders[0]
+	defer w.heal()
+	dead.Kill()
+	w.eventually(func() bool {
+		m, err := w.adm.Metadata(ctx, "single")
+		return err == nil && m.Topics["single"].Partitions[0].Leader < 0
+	})
+	alive, want := 0, map[string]string{}
+	for p, b := range leaders {
+		want[strconv.Itoa(p)] = "behind"
+		if b == dead {
+			want[strconv.Itoa(p)] = "no_leader"
+		} else {
+			alive++
+		}
+	}
+	got := w.run("describe", "reads-single", "-o", "json")
+	w.Log(got)
+	statuses, err := query(got.stdout, `.groups[0].partitions | map({key: (.partition|tostring), value: .status}) | from_entries`)
+	wanted, _ := json.Marshal(want)
+	if err != nil || got.code != exitPartial || statuses != string(wanted) {
+		w.Errorf("exit %d, %s instead of %s (%v)", got.code, statuses, wanted, err)
+	}
+	if sum, _ := query(got.stdout, `[.groups[0].total.lag, .groups[0].total.unknown]`); sum != fmt.Sprintf("[%d,%d]", 6*alive, 3-alive) {
+		w.Errorf("totals %s", sum)
+	}
+	check := w.run("check", "reads-single", "--max-lag", "100", "-o", "json")
+	w.Log(check)
+	if check.code == exitDone || check.code == exitCondition {
+		w.Errorf("check of what cannot be read: exit %d", check.code)
+	}
+	before := w.committed("reads-single")
+	refused := w.run("reset", "reads-single", "--to", "earliest", "--execute", "--settle", "0s", "-o", "json")
+	w.Log(refused)
+	if refused.code != exitRefused || !reflect.DeepEqual(before, w.committed("reads-single")) {
+		w.Errorf("a reset of what cannot be read: exit %d, %v", refused.code, w.committed("reads-single"))
+	}
+}
+
+// reported is what a command says that it did to one group.
+func (w *brokersWorld) reported(o outcome) *reset.Plan {
+	var doc struct {
+		Groups []reset.Plan `json:"groups"`
+	}
+	if o.stdout == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(o.stdout), &doc); err != nil || len(doc.Groups) != 1 {
+		w.Errorf("no report: %v\n%s", err, o)
+		return nil
+	}
+	return &doc.Groups[0]
+}
