@@ -8,10 +8,13 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,7 +112,7 @@ func newSecuredWorld(t *testing.T) *securedWorld {
 	w := &securedWorld{t: t, ca: newAuthority(t, "the authority"), dir: t.TempDir()}
 	cert, key := w.ca.leaf("broker", time.Now().Add(time.Hour))
 	secured := &realBroker{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 5, Secure: &kafkatest.Secure{
-		KeyStore: pemOf(t, cert, key), ClientCA: pemOf(t, w.ca.cert, nil), Users: map[string]string{"alice": "alice's secret", "bob": "bob-secret"}, Super: []string{"alice", "scram", "CN=client"},
+		KeyStore: pemOf(t, cert, key), ClientCA: pemOf(t, w.ca.cert, nil), Users: map[string]string{"alice": "alice's secret", "bob": "bob-secret"}, Super: []string{"alice", "scram", "token", "CN=client"},
 	}}}
 	t.Cleanup(secured.stop)
 	w.cluster = secured.get(t)
@@ -184,6 +187,12 @@ func TestSecuredKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := "sasl.mechanism=PLAIN\n"
+	tokens := newTokenServer(t)
+	oauth := sasl + "sasl.mechanism=OAUTHBEARER\nsasl.login.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler\n"
+	client0 := func(secret string) string {
+		return `sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId="app" clientSecret="` + secret + `" scope="kafka";` + "\n"
+	}
+	endpoint := func(where string) string { return "sasl.oauthbearer.token.endpoint.url=" + where + "\n" }
 	for _, c := range []struct {
 		name, properties string
 		code             int
@@ -199,7 +208,14 @@ func TestSecuredKafka(t *testing.T) {
 			"\nssl.keystore.type=PKCS12\nssl.keystore.password=store-secret\nssl.keystore.location=" + w.file("client.p12", p12), 0, ""},
 		{"JKS trust store", "bootstrap.servers=" + w.cluster.SASL + "\nsecurity.protocol=SASL_SSL\nssl.truststore.password=store-secret\nssl.truststore.location=" + w.file("trust.jks", jks(t, w.ca.cert)) + "\n" + plain + jaas("plain.PlainLoginModule", "alice", "alice's secret"), 0, ""},
 		{"names unchecked", sasl + "ssl.endpoint.identification.algorithm=\n" + plain + jaas("plain.PlainLoginModule", "alice", "alice's secret"), 0, ""},
+		{"OAUTHBEARER with client credentials", oauth + endpoint(tokens.URL) + client0("app-secret"), 0, ""},
+		{"OAUTHBEARER with a token in a file", oauth + endpoint("file://"+w.file("token", []byte(unsignedToken(time.Now().Add(time.Hour))+"\n"))) + "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n", 0, ""},
 
+		{"wrong client credentials", oauth + endpoint(tokens.URL) + client0("wrong-secret"), 1, "getting a token from " + tokens.URL + ": 401 Unauthorized invalid_client"},
+		{"no token endpoint", oauth + endpoint("http://127.0.0.1:1/token") + client0("app-secret"), 1, "getting a token from http://127.0.0.1:1/token"},
+		{"an expired token", oauth + endpoint("file://"+w.file("old-token", []byte(unsignedToken(time.Now().Add(-time.Hour))))) + "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n", 1, "refuses the login"},
+		{"no token file", oauth + endpoint("file:///no/such/token") + "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n", 1, "no such file"},
+		{"another callback handler", oauth + "sasl.client.callback.handler.class=com.example.Own\n" + endpoint(tokens.URL) + client0("app-secret"), 2, "cannot be run here"},
 		{"wrong password", sasl + plain + jaas("plain.PlainLoginModule", "alice", "wrong-secret"), 1, "refuses the login"},
 		{"wrong SCRAM password", sasl + "sasl.mechanism=SCRAM-SHA-512\n" + jaas("scram.ScramLoginModule", "scram", "wrong-secret"), 1, "refuses the login"},
 		{"another authority", strings.Replace(sasl, ca, w.file("other.pem", []byte(pemOf(t, other.cert, nil))), 1) + plain + jaas("plain.PlainLoginModule", "alice", "alice's secret"), 1, "certificate signed by unknown authority"},
@@ -211,7 +227,8 @@ func TestSecuredKafka(t *testing.T) {
 		{"wrong key password", mtls + "ssl.keystore.type=PEM\nssl.key.password=wrong-secret\nssl.keystore.location=" + w.file("encrypted.pem", []byte(encryptedPEM)), 2, "cannot be decrypted"},
 		{"no such store", mtls + "ssl.keystore.location=/no/such/store", 2, "no such file"},
 		{"wrong login module", sasl + plain + jaas("scram.ScramLoginModule", "alice", "alice's secret"), 2, "goes with PlainLoginModule"},
-		{"GSSAPI", sasl + "sasl.mechanism=GSSAPI\n" + jaas("plain.PlainLoginModule", "a", "b-secret"), 2, "is not supported"},
+		{"GSSAPI", sasl + "sasl.mechanism=GSSAPI\n" + jaas("plain.PlainLoginModule", "a", "b-secret"), 2, "goes with Krb5LoginModule"},
+		{"an unknown mechanism", sasl + "sasl.mechanism=DIGEST-MD5\n" + jaas("plain.PlainLoginModule", "a", "b-secret"), 2, "is not supported"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := w.run(c.properties, "describe", "seen-group", "-o", "json")
@@ -266,6 +283,27 @@ func (w *securedWorld) hidden(t *testing.T, adm *kadm.Client, bob string) {
 	if code, _, stderr := w.run(bob, "undo", "seen-group", "--execute", "--settle", "0s"); code != 0 {
 		t.Errorf("undo: exit %d, %s", code, stderr)
 	}
+}
+
+// newTokenServer gives unsigned tokens to the client "app".
+func newTokenServer(t *testing.T) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if id, secret, _ := r.BasicAuth(); id != "app" || secret != "app-secret" || r.FormValue("scope") != "kafka" || r.FormValue("grant_type") != "client_credentials" {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error":"invalid_client","error_description":"the secret is wrong-secret"}`)
+			return
+		}
+		fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":3600}`, unsignedToken(time.Now().Add(time.Hour)))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// unsignedToken is a JWT (RFC 7519, 6) of the user "token".
+func unsignedToken(until time.Time) string {
+	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	return part(`{"alg":"none"}`) + "." + part(fmt.Sprintf(`{"sub":"token","iat":%d,"exp":%d}`, until.Add(-2*time.Hour).Unix(), until.Unix())) + "."
 }
 
 // inline is a PEM text as the value of a property.

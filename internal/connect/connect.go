@@ -65,6 +65,8 @@ type Attempt struct {
 func (e *UnreachableError) Error() string {
 	switch where := strings.Join(e.Bootstrap, ", "); {
 	case len(e.Attempts) > 0:
+	case e.tokenRefused():
+		return fmt.Sprintf("Kafka at %s refuses the login: it does not take the token (expired, or for another audience or scope?)", where)
 	case e.Refused():
 		return fmt.Sprintf("Kafka at %s refuses the login: %v", where, e.Err)
 	case e.Err != nil && strings.Contains(e.Err.Error(), "remote error: tls:"):
@@ -82,7 +84,15 @@ func (e *UnreachableError) Error() string {
 }
 
 // Refused says whether the broker was there, and refused the login.
-func (e *UnreachableError) Refused() bool { return errors.Is(e.Err, kerr.SaslAuthenticationFailed) }
+func (e *UnreachableError) Refused() bool {
+	return errors.Is(e.Err, kerr.SaslAuthenticationFailed) || e.tokenRefused()
+}
+
+// tokenRefused: a broker gives its reasons against a token where the client
+// library expects nothing; its error has no other mark than its text.
+func (e *UnreachableError) tokenRefused() bool {
+	return e.Err != nil && strings.Contains(e.Err.Error(), "unexpected data in oauth response")
+}
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // The keys of a properties file that are about security, as the Java clients
@@ -32,12 +29,20 @@ const (
 	keyEnabledProtocols = "ssl.enabled.protocols"
 	keyMechanism        = "sasl.mechanism"
 	keyJAAS             = "sasl.jaas.config"
+	keyService          = "sasl.kerberos.service.name"
+	keyTokenURL         = "sasl.oauthbearer.token.endpoint.url"
+	keyTokenClient      = "sasl.oauthbearer.client.credentials.client.id"
+	keyTokenSecret      = "sasl.oauthbearer.client.credentials.client.secret"
+	keyTokenScope       = "sasl.oauthbearer.scope"
+	keyLoginHandler     = "sasl.login.callback.handler.class"
+	keyClientHandler    = "sasl.client.callback.handler.class"
 )
 
 func securityKeys() []string {
 	return []string{
 		keyProtocol, keyTrustType, keyTrustFile, keyTrustPassword, keyTrustCerts, keyStoreType, keyStoreFile, keyStorePassword,
 		keyStoreChain, keyStoreKey, keyKeyPassword, keyIdentification, keyTLSProtocol, keyEnabledProtocols, keyMechanism, keyJAAS,
+		keyService, keyTokenURL, keyTokenClient, keyTokenSecret, keyTokenScope, keyLoginHandler, keyClientHandler,
 	}
 }
 
@@ -159,35 +164,4 @@ func (s security) ownCertificate() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("%s %s: %w", keyStoreFile, file, err)
 	}
 	return c, nil
-}
-
-func (s security) sasl() (sasl.Mechanism, error) {
-	mechanism := s[keyMechanism]
-	if mechanism == "" {
-		return nil, fmt.Errorf("%s is not set, and the Java default, GSSAPI, is not supported: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", keyMechanism)
-	}
-	if s[keyJAAS] == "" {
-		return nil, fmt.Errorf("%s needs %s", keyMechanism, keyJAAS)
-	}
-	module, options, err := parseJAAS(s[keyJAAS])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", keyJAAS, err)
-	}
-	user, password := options["username"], options["password"]
-	want := map[string]string{"PLAIN": "PlainLoginModule", "SCRAM-SHA-256": "ScramLoginModule", "SCRAM-SHA-512": "ScramLoginModule"}[mechanism]
-	switch {
-	case want == "":
-		return nil, fmt.Errorf("%s %q is not supported: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", keyMechanism, mechanism)
-	case !strings.HasSuffix(module, "."+want):
-		return nil, fmt.Errorf("%s: %s goes with %s, not with the login module that is named", keyJAAS, mechanism, want)
-	case user == "" || password == "":
-		return nil, errors.New(keyJAAS + ": username or password is missing")
-	}
-	switch mechanism {
-	case "PLAIN":
-		return plain.Auth{User: user, Pass: password}.AsMechanism(), nil
-	case "SCRAM-SHA-256":
-		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism(), nil
-	}
-	return scram.Auth{User: user, Pass: password}.AsSha512Mechanism(), nil
 }

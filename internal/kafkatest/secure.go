@@ -48,13 +48,15 @@ func (k *Cluster) secure(props map[string]string, s *Secure) error {
 		"ssl.truststore.type":                                   "PEM",
 		"ssl.truststore.location":                               trusted,
 		"listener.name.ssl.ssl.client.auth":                     "required",
-		"sasl.enabled.mechanisms":                               "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+		"sasl.enabled.mechanisms":                               "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
 		"listener.name.sasl_ssl.plain.sasl.jaas.config":         plain + ";",
 		"listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
 		"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-		"authorizer.class.name":                                 "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-		"super.users":                                           super,
-		"allow.everyone.if.no.acl.found":                        "false",
+		// Without a key set it takes unsigned tokens.
+		"listener.name.sasl_ssl.oauthbearer.sasl.jaas.config": "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";",
+		"authorizer.class.name":                               "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users":                                         super,
+		"allow.everyone.if.no.acl.found":                      "false",
 	} {
 		props[name] = strings.ReplaceAll(value, "\n", " ")
 	}
