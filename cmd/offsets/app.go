@@ -46,6 +46,7 @@ func newApp(e *env) *cli.App {
 			historyCommand(e),
 			sandboxCommand(e),
 			demoCommand(e),
+			configCommand(e),
 			completionCommand(e),
 			versionCommand(e),
 		},

@@ -35,6 +35,7 @@ func documents() map[string]document {
 		"watch":    {"", reflect.TypeFor[watched](), nil},
 		"export":   {"groups", reflect.TypeFor[reset.ExportedGroup](), reflect.TypeFor[exportTail]()},
 		"receipts": {"receipts", reflect.TypeFor[receiptRow](), reflect.TypeFor[receiptsTail]()},
+		"config":   {"settings", reflect.TypeFor[setting](), reflect.TypeFor[configTail]()},
 		"demo":     {"scenes", reflect.TypeFor[demo.Scene](), nil},
 		"error": {"", reflect.TypeFor[struct {
 			Error diagnosis `json:"error"`

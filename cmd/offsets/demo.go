@@ -41,7 +41,6 @@ func demoCommand(e *env) *cli.Command {
 type demoOptions struct {
 	common
 	scenes []string
-	config string
 	list   bool
 }
 
@@ -74,7 +73,6 @@ func demoOptionsOf(e *env, c *cli.Context) (o demoOptions, err error) {
 		}
 		o.scenes = []string{name}
 	}
-	o.config = c.String("command-config")
 	return o, nil
 }
 
@@ -94,7 +92,7 @@ func playDemo(ctx context.Context, e *env, o demoOptions) error {
 		return contextError(ctx, err)
 	}
 	defer done()
-	d.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": strings.Join(o.bootstrap, ","), "OFFSETS_COMMAND_CONFIG": o.config, "OFFSETS_GROUP": ""})
+	d.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": strings.Join(o.bootstrap, ","), "OFFSETS_COMMAND_CONFIG": o.configFile.Value, "OFFSETS_CONTEXT": "", "OFFSETS_GROUP": ""})
 	var failed error
 	if o.format.IsTable() {
 		// The story is the output: there is no table to show.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,6 +21,7 @@ func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "bootstrap-server", Aliases: []string{"b"}, Category: globalCategory, Usage: "`HOST:PORT,…` of Kafka brokers (or OFFSETS_BOOTSTRAP_SERVER; default " + connect.DefaultBootstrap + ")"},
 		&cli.StringFlag{Name: "command-config", Aliases: []string{"c"}, Category: globalCategory, Usage: "Java client .properties `FILE` (or OFFSETS_COMMAND_CONFIG)"},
+		&cli.StringFlag{Name: "context", Category: globalCategory, Usage: "the properties file of this `NAME` in the folder of contexts (or OFFSETS_CONTEXT); 'offsets config' shows it"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: globalCategory, Value: string(render.Table), Usage: "`FORMAT`: " + formats()},
 		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a whole command; of the brokers' silence for commands that run on"},
 		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr"},
@@ -46,6 +46,8 @@ type common struct {
 	verbose   bool
 	// isDefault: nobody named a broker.
 	isDefault bool
+	// servers and configFile are what was named, and where.
+	servers, configFile setting
 	// connection is the flags that say which cluster, for commands to be typed
 	// next.
 	connection []string
@@ -59,28 +61,26 @@ func (e *env) common(c *cli.Context) (common, error) {
 	if o.timeout <= 0 {
 		return o, usagef("--timeout %s: want more than nothing, such as 30s", o.timeout)
 	}
-	if file := cmp.Or(c.String("command-config"), e.Getenv("OFFSETS_COMMAND_CONFIG")); file != "" {
-		var err error
-		if o.config, err = connect.ReadConfig(file); err != nil {
+	var err error
+	if o.configFile, err = e.configFile(c); err != nil {
+		return o, err
+	}
+	if o.configFile.Value != "" {
+		if o.config, err = connect.ReadConfig(o.configFile.Value); err != nil {
 			return o, err
 		}
 	}
-	for _, flag := range []string{"bootstrap-server", "command-config"} {
+	for _, flag := range []string{"bootstrap-server", "command-config", "context"} {
 		if c.IsSet(flag) {
 			o.connection = append(o.connection, "--"+flag, quoted(c.String(flag)))
 		}
 	}
-	switch list := cmp.Or(c.String("bootstrap-server"), e.Getenv("OFFSETS_BOOTSTRAP_SERVER")); {
-	case list != "":
-		servers, err := connect.ParseBootstrap(list)
-		if err != nil {
-			return o, usagef("%s", err)
-		}
-		o.bootstrap = servers
-	case len(o.config.Bootstrap) > 0:
-		o.bootstrap = o.config.Bootstrap
-	default:
-		o.bootstrap, o.isDefault = []string{connect.DefaultBootstrap}, true
+	if o.servers, err = e.bootstrapOf(c, o); err != nil {
+		return o, err
+	}
+	o.isDefault = o.servers.Source == sourceDefault
+	if o.bootstrap, err = connect.ParseBootstrap(o.servers.Value); err != nil {
+		return o, usagef("%s", err)
 	}
 	return o, nil
 }

@@ -106,7 +106,7 @@ func runChild(ctx context.Context, e *env, addr string, argv []string) error {
 	child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = childGrace
-	child.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": addr, "OFFSETS_COMMAND_CONFIG": ""})
+	child.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": addr, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_CONTEXT": ""})
 	err := child.Run()
 	var exit *exec.ExitError
 	switch {

@@ -63,8 +63,11 @@ type Attempt struct {
 }
 
 func (e *UnreachableError) Error() string {
+	var token *TokenError
 	switch where := strings.Join(e.Bootstrap, ", "); {
 	case len(e.Attempts) > 0:
+	case errors.As(e.Err, &token):
+		return fmt.Sprintf("cannot log in to Kafka at %s: %v", where, token)
 	case e.tokenRefused():
 		return fmt.Sprintf("Kafka at %s refuses the login: it does not take the token (expired, or for another audience or scope?)", where)
 	case e.Refused():

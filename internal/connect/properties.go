@@ -25,6 +25,28 @@ type Config struct {
 	// TLS and SASL are of security.protocol, ssl.* and sasl.*; nil for none.
 	TLS  *tls.Config
 	SASL sasl.Mechanism
+	// Properties is what the file says, as it stands there, but for secrets.
+	Properties []Property
+}
+
+// Property is a key of the file and its value.
+type Property struct {
+	Key    string
+	Value  string // [Hidden] for a secret
+	Secret bool
+}
+
+// Hidden stands for a secret.
+const Hidden = "[hidden]"
+
+// secret: the value of this key is for nobody's eyes. Whole texts count, too,
+// that have a secret in them.
+func secret(key string) bool {
+	switch key {
+	case keyTrustPassword, keyStorePassword, keyStoreKey, keyKeyPassword, keyJAAS, keyTokenSecret:
+		return true
+	}
+	return false
 }
 
 // ConfigError is a properties file that cannot be used: the caller's mistake,
@@ -87,6 +109,10 @@ func ReadConfig(file string) (Config, error) {
 		if err := set(strings.TrimSpace(value)); err != nil {
 			return fail(fmt.Errorf("%s: %w", key, err))
 		}
+		if secret(key) {
+			value = Hidden
+		}
+		c.Properties = append(c.Properties, Property{Key: key, Value: strings.TrimSpace(value), Secret: secret(key)})
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
