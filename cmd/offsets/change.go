@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
 	"offsets/internal/duration"
+	"offsets/internal/render"
 	"offsets/reset"
 )
 
@@ -32,7 +35,7 @@ func changeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "dry-run", Category: changeCategory, Usage: "only show the plan"},
 		&cli.StringFlag{Name: "plan-file", Category: changeCategory, Usage: "write the plan to `FILE`, for 'offsets apply FILE'"},
 		&cli.StringFlag{Name: "wait-empty", Category: changeCategory, Usage: "wait up to `DURATION` until the group has no members, and say for whom"},
-		&cli.StringSliceFlag{Name: "remove-static", Category: changeCategory, Usage: "remove the static member `INSTANCE-ID`, which a clean stop leaves in the group; may be given several times"},
+		&cli.StringSliceFlag{KeepSpace: true, Name: "remove-static", Category: changeCategory, Usage: "remove the static member `INSTANCE-ID`, which a clean stop leaves in the group; may be given several times"},
 		&cli.StringFlag{Name: "settle", Category: changeCategory, Usage: "watch the group's commits for `DURATION` before the write (default 3s for groups that never had members, 0s for others)"},
 		&cli.BoolFlag{Name: "partial", Category: changeCategory, Usage: "of several groups, change those that can be changed"},
 		&cli.BoolFlag{Name: "streams-ok", Category: changeCategory, Usage: "change the offsets of a Kafka Streams application, whose state stores are not reset with them"},
@@ -292,14 +295,34 @@ func groupArgument(group string) string {
 	return quoted(group)
 }
 
-// quoted is an argument as a shell takes it.
+// quoted is an argument as a shell takes it. What cannot be printed is escaped in
+// the way that bash, zsh and ksh read.
 func quoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r))
 	}) {
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	if render.Printable(s) == s {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	b.WriteString("$'")
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == '\'' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r != utf8.RuneError && unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			for i := range n {
+				fmt.Fprintf(&b, `\x%02x`, s[i])
+			}
+		}
+		s = s[n:]
+	}
+	return b.String() + "'"
 }
 
 // checkExpected holds a glob or --all against --expect-groups before anything

@@ -43,10 +43,10 @@ func limitFlags() []cli.Flag {
 		&cli.Int64Flag{Name: "max-lag", Usage: "the greatest total lag, `N` offsets"},
 		&cli.Int64Flag{Name: "max-partition-lag", Usage: "the greatest lag of a partition, `N` offsets"},
 		&cli.StringFlag{Name: "max-behind", Usage: "the greatest age of the next unread record, a `DURATION`"},
-		&cli.StringSliceFlag{Name: "state", Usage: "the `STATE` that the group must be in; may be given several times"},
+		&cli.StringSliceFlag{KeepSpace: true, Name: "state", Usage: "the `STATE` that the group must be in; may be given several times"},
 		&cli.IntFlag{Name: "min-members", Usage: "at least `N` members"},
 		&cli.BoolFlag{Name: "require-commit", Usage: "a partition without a commit is a breach"},
-		&cli.StringSliceFlag{Name: "allow", Usage: "`STATUS` that is no breach: past_end, lost, topic_gone; may be given several times"},
+		&cli.StringSliceFlag{KeepSpace: true, Name: "allow", Usage: "`STATUS` that is no breach: past_end, lost, topic_gone; may be given several times"},
 		&cli.BoolFlag{Name: "exact", Usage: "count the records that are really there, not offsets"},
 		&cli.StringFlag{Name: "isolation", Usage: "`LEVEL`: with read_committed the lag ends at the last stable offset"},
 	}

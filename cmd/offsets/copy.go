@@ -23,7 +23,7 @@ func copyCommand(e *env) *cli.Command {
 			"   offsets copy billing billing-v2 --execute\n\n" +
 			"Exit: 0 done or planned, 1 failed or no such group, 2 usage, 4 refused because it would be\nunsafe, 5 some partitions were not written.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.StringSliceFlag{Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
 			&cli.BoolFlag{Name: "clamp", Usage: "move a target outside the log to its nearest end"},
 		}, changeFlags()),
 		Action: func(c *cli.Context) error {

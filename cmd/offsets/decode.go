@@ -34,9 +34,9 @@ func decodeCommand(e *env) *cli.Command {
 			"   offsets decode /var/lib/kafka/data --kind offset_commit --since 2026-11-23T09:00:00Z\n\n" +
 			"Exit: 0 done, 1 failed, 5 some partitions or files could not be read.",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "group", Usage: "only records about `GROUP`, or a glob; may be given several times"},
-			&cli.StringSliceFlag{Name: "topic", Usage: "only offset commits of `TOPIC`, or a glob; may be given several times"},
-			&cli.StringSliceFlag{Name: "kind", Usage: "only records of `KIND`, such as offset_commit; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "group", Usage: "only records about `GROUP`, or a glob; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "only offset commits of `TOPIC`, or a glob; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "kind", Usage: "only records of `KIND`, such as offset_commit; may be given several times"},
 			&cli.IntSliceFlag{Name: "partition", Usage: "only partition `P` of the commit log; may be given several times"},
 			&cli.StringFlag{Name: "since", Usage: "only records written at `TIME` (RFC 3339, with zone) or later"},
 			&cli.StringFlag{Name: "until", Usage: "only records written at `TIME` or earlier"},

@@ -22,7 +22,7 @@ func deleteCommand(e *env) *cli.Command {
 			"   offsets delete billing --topic orders-old --execute\n\n" +
 			"Exit: 0 done or planned, 1 failed or no such group, 2 usage, 4 refused because it would be\nunsafe, 5 some were not deleted.",
 		Flags: slices.Concat(groupFlags(), []cli.Flag{
-			&cli.StringSliceFlag{Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
 			&cli.IntFlag{Name: "expect-groups", Usage: "execute a glob or --all only if it selects `N` groups"},
 		}, changeFlags()),
 		Action: func(c *cli.Context) error {

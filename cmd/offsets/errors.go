@@ -14,6 +14,7 @@ import (
 	"offsets/consume"
 	"offsets/inspect"
 	"offsets/internal/connect"
+	"offsets/internal/render"
 	"offsets/produce"
 	"offsets/reset"
 )
@@ -256,10 +257,10 @@ func (e *env) report(err error) int {
 			continue
 		}
 		for line := range strings.SplitSeq(d.Message, "\n") {
-			fmt.Fprintf(e.Stderr, "offsets: %s\n", line)
+			fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(line))
 		}
 		if d.Hint != nil {
-			fmt.Fprintf(e.Stderr, "hint: %s\n", *d.Hint)
+			fmt.Fprintf(e.Stderr, "hint: %s\n", render.Printable(*d.Hint))
 		}
 	}
 	return decide(found)

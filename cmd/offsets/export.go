@@ -27,7 +27,7 @@ func exportCommand(e *env) *cli.Command {
 			"   offsets export --all -o csv > all.csv\n\n" +
 			"Exit: 0 done, 1 failed or no such group, 5 some could not be read.",
 		Flags: append(groupFlags(),
-			&cli.StringSliceFlag{Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
 			&cli.BoolFlag{Name: "no-times", Usage: "do not read records and the commit log for times (faster, but import cannot translate then)"},
 		),
 		Action: func(c *cli.Context) error {

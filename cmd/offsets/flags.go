@@ -107,5 +107,5 @@ func (o common) connectWatched(ctx context.Context) (*kgo.Client, context.Contex
 
 // note says something on stderr that is neither data nor an error.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "offsets: "+format+"\n", args...)
+	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(fmt.Sprintf(format, args...)))
 }

@@ -15,7 +15,7 @@ import (
 // groupFlags select groups, beside the positional arguments.
 func groupFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "group", Usage: "a `GROUP` or glob, as the arguments are; may be given several times"},
+		&cli.StringSliceFlag{KeepSpace: true, Name: "group", Usage: "a `GROUP` or glob, as the arguments are; may be given several times"},
 		&cli.BoolFlag{Name: "all", Usage: "all groups that this user may see"},
 	}
 }
@@ -57,7 +57,7 @@ func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection
 		return e.onlyGroup(ctx, cluster)
 	}
 	if !s.all && !slices.ContainsFunc(s.patterns, isGlob) {
-		return groups{names: unique(s.patterns)}, nil
+		return groups{names: unique(literals(s.patterns))}, nil
 	}
 	known, err := cluster.Groups(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection
 	}
 	for _, p := range s.patterns {
 		if !isGlob(p) {
-			g.names = append(g.names, p)
+			g.names = append(g.names, literal(p))
 			continue
 		}
 		matches := glob(p)
@@ -111,36 +111,70 @@ func (e *env) onlyGroup(ctx context.Context, cluster *inspect.Cluster) (groups, 
 	return groups{}, err2
 }
 
-func isGlob(s string) bool { return strings.ContainsAny(s, "*?[") }
+// isGlob: a set that is not closed is none, and a backslash takes the meaning
+// away from the character behind it.
+func isGlob(s string) bool {
+	_, literal := globExpression(s)
+	return !literal
+}
+
+// literal is the name that a pattern without a glob stands for.
+func literal(s string) string {
+	for _, meta := range []string{"*", "?", "["} {
+		s = strings.ReplaceAll(s, `\`+meta, meta)
+	}
+	return s
+}
+
+func literals(patterns []string) []string {
+	out := make([]string, len(patterns))
+	for i, p := range patterns {
+		out[i] = literal(p)
+	}
+	return out
+}
 
 // glob matches whole names: * any characters, ? one, [a-z] one of a set. The
 // match of package path would stop at a slash, which group names may have.
 func glob(pattern string) func(string) bool {
-	var b strings.Builder
-	b.WriteString(`(?s)^`)
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; c {
-		case '*':
-			b.WriteString(`.*`)
-		case '?':
-			b.WriteString(`.`)
-		case '[':
-			if end := strings.IndexByte(pattern[i:], ']'); end > 1 {
-				b.WriteString(pattern[i : i+end+1])
-				i += end
-				continue
-			}
-			b.WriteString(`\[`)
-		default:
-			b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
-		}
-	}
-	b.WriteString(`$`)
-	re, err := regexp.Compile(b.String())
+	expression, _ := globExpression(pattern)
+	re, err := regexp.Compile(expression)
 	if err != nil { // a set that is none: take the pattern literally
 		return func(name string) bool { return name == pattern }
 	}
 	return re.MatchString
+}
+
+func globExpression(pattern string) (expression string, literal bool) {
+	var b strings.Builder
+	b.WriteString(`(?s)^`)
+	literal = true
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern) && strings.IndexByte("*?[", pattern[i+1]) >= 0:
+			i++
+			b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
+			continue
+		case c == '*':
+			b.WriteString(`.*`)
+			literal = false
+			continue
+		case c == '?':
+			b.WriteString(`.`)
+			literal = false
+			continue
+		case c == '[':
+			if end := strings.IndexByte(pattern[i:], ']'); end > 1 {
+				b.WriteString(pattern[i : i+end+1])
+				i += end
+				literal = false
+				continue
+			}
+		}
+		b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
+	}
+	b.WriteString(`$`)
+	return b.String(), literal
 }
 
 func unique(names []string) []string {

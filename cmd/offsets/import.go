@@ -29,9 +29,9 @@ func importCommand(e *env) *cli.Command {
 			"   offsets import all.json --group billing --to-group billing-v2 --translate-by time\n\n" +
 			"Exit: 0 done or planned, 1 failed, 2 usage or bad file, 4 refused because it would be unsafe,\n5 some partitions were not written.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.StringSliceFlag{Name: "group", Usage: "only `GROUP` of the file; in a CSV without groups, the group that it is of"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "group", Usage: "only `GROUP` of the file; in a CSV without groups, the group that it is of"},
 			&cli.StringFlag{Name: "to-group", Usage: "commit for `GROUP`, not for the one that was exported"},
-			&cli.StringSliceFlag{Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "only commits of `TOPIC[:0,2-5]`; may be given several times"},
 			&cli.StringFlag{Name: "translate-by", Usage: "`HOW` to find the place in another topic: time or offset"},
 			&cli.BoolFlag{Name: "clamp", Usage: "move a target outside the log to its nearest end"},
 		}, changeFlags()),

@@ -24,8 +24,8 @@ func listCommand(e *env) *cli.Command {
 			"   offsets list --lag --sort lag\n\n" +
 			"Exit: 0 done, 1 failed, 5 some brokers or groups could not be read.",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "state", Usage: "only groups in `STATE`; may be given several times"},
-			&cli.StringSliceFlag{Name: "type", Usage: "only groups of `TYPE` (classic, consumer, share, streams); may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "state", Usage: "only groups in `STATE`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "type", Usage: "only groups of `TYPE` (classic, consumer, share, streams); may be given several times"},
 			&cli.StringFlag{Name: "topic", Usage: "only groups that have committed for `TOPIC`, or subscribe to it"},
 			&cli.BoolFlag{Name: "lag", Usage: "show the total lag of each group"},
 			&cli.StringFlag{Name: "sort", Value: "name", Usage: "`ORDER`: name, lag or members, the greatest first"},

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -64,6 +66,9 @@ func run(ctx context.Context, e *env) int {
 		<-e.Signals
 		os.Exit(exitInterrupted)
 	}()
+	if i := slices.IndexFunc(e.Args, func(a string) bool { return !utf8.ValidString(a) }); i >= 0 {
+		return e.report(usagef("argument %d is not valid UTF-8: no name in Kafka has it", i))
+	}
 	app := newApp(e)
 	err := app.RunContext(ctx, arrange(app, e.Args))
 	return e.report(err)

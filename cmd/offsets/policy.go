@@ -30,7 +30,7 @@ func policyCommand(e *env) *cli.Command {
 			"   offsets policy billing --expiry      when do its commits expire, so that a policy decides?\n\n" +
 			"Exit: 0 done, 1 failed or no such group, 5 some groups could not be read.",
 		Flags: append(groupFlags(),
-			&cli.StringSliceFlag{Name: "topic", Usage: "`TOPIC` to look at besides those that the group knows; a group that does not exist needs one"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "`TOPIC` to look at besides those that the group knows; a group that does not exist needs one"},
 			&cli.StringFlag{Name: "by-duration", Usage: "also the policy by_duration:`DURATION` (Kafka 4.0)"},
 			&cli.BoolFlag{Name: "live", Usage: "prove it: run a real consumer under each policy, on throwaway copies of the group's commits"},
 			&cli.BoolFlag{Name: "expiry", Usage: "estimate when the commits expire; reads the group's part of the commit log"},

@@ -40,7 +40,7 @@ func produceCommand(e *env) *cli.Command {
 			&cli.DurationFlag{Name: "interval", Usage: "time between two records"},
 			&cli.StringFlag{Name: "key", Usage: "`KEY` of every record; may be a template"},
 			&cli.StringFlag{Name: "key-separator", Usage: "lines are KEY`SEP`VALUE"},
-			&cli.StringSliceFlag{Name: "header", Usage: "`NAME=VALUE` of every record; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "header", Usage: "`NAME=VALUE` of every record; may be given several times"},
 			&cli.IntFlag{Name: "partition", Usage: "write to partition `P` only", Value: -1, DefaultText: "by key"},
 			&cli.StringFlag{Name: "acks", Usage: "`all`, 1 or 0", Value: "all"},
 			&cli.StringFlag{Name: "compression", Usage: "`CODEC`: " + strings.Join(produce.CompressionNames(), ", "), Value: "none"},

@@ -36,9 +36,9 @@ func resetCommand(e *env) *cli.Command {
 			"Exit: 0 done or planned, 1 failed or no such group, 2 usage, 4 refused because it would be\nunsafe (the group is active, a target is outside the log), 5 some partitions were not written.",
 		Flags: slices.Concat(groupFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`POSITION` to move to"},
-			&cli.StringSliceFlag{Name: "topic", Usage: "all partitions of `TOPIC[:0,2-5]`, or those named; else every partition that has a commit"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "all partitions of `TOPIC[:0,2-5]`, or those named; else every partition that has a commit"},
 			&cli.BoolFlag{Name: "all-topics", Usage: "every partition that has a commit (the default)"},
-			&cli.StringSliceFlag{Name: "set", Usage: "`TOPIC:PARTITION=POSITION` for one partition; may be given several times, and beside --to"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "set", Usage: "`TOPIC:PARTITION=POSITION` for one partition; may be given several times, and beside --to"},
 			&cli.StringFlag{Name: "from-file", Usage: "positions from a CSV `FILE` as kafka-consumer-groups exports it"},
 			&cli.BoolFlag{Name: "clamp", Usage: "move a target outside the log to its nearest end"},
 			&cli.BoolFlag{Name: "touch", Usage: "also write what does not move"},

@@ -36,7 +36,7 @@ func sandboxCommand(e *env) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "`HOST:PORT` to listen on; port 0 takes a free one", DefaultText: sandboxListen + ", with a command a free port"},
 			&cli.StringFlag{Name: "data", Usage: "keep everything in `DIR`, across restarts"},
-			&cli.StringSliceFlag{Name: "topic", Usage: "create `NAME:PARTITIONS`; may be given several times"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "topic", Usage: "create `NAME:PARTITIONS`; may be given several times"},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := sandboxOptionsOf(c)

@@ -77,7 +77,7 @@ func (e *UnreachableError) Error() string {
 		return fmt.Sprintf("Kafka at %s refuses this client's certificate, or wants one (ssl.keystore.*): %v", where, e.Err)
 	}
 	if len(e.Attempts) == 0 {
-		return fmt.Sprintf("no answer from Kafka at %s: %v", strings.Join(e.Bootstrap, ", "), e.Err)
+		return fmt.Sprintf("no usable answer from Kafka at %s: %v", strings.Join(e.Bootstrap, ", "), e.Err)
 	}
 	tried := make([]string, len(e.Attempts))
 	for i, a := range e.Attempts {

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 // Format is a form of output.
@@ -79,8 +80,27 @@ func marshal(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return escapeControls(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
+
+// escapeControls escapes what JSON leaves alone and a terminal may obey, and YAML
+// forbids: DEL and the control characters behind it. They are in strings only.
+func escapeControls(text []byte) []byte {
+	if !bytes.ContainsFunc(text, isLateControl) {
+		return text
+	}
+	var out []byte
+	for _, r := range string(text) {
+		if isLateControl(r) {
+			out = fmt.Appendf(out, "\\u%04x", r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}
+
+func isLateControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
 
 // writeDocument writes {"name":[rows…],tail…}, a row a line.
 func (r Result[R, L]) writeDocument(w io.Writer) error {
@@ -223,7 +243,7 @@ func csvCell(v reflect.Value) (string, error) {
 		v = v.Elem()
 	}
 	if v.Kind() == reflect.String {
-		return v.String(), nil
+		return strings.ToValidUTF8(v.String(), "\uFFFD"), nil // as in JSON
 	}
 	if v.Kind() == reflect.Slice && v.IsNil() {
 		return "", nil

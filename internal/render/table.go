@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/olekukonko/tablewriter"
@@ -124,7 +126,7 @@ func (s Section) write(w io.Writer) error {
 		head = append(head, clean(row))
 	}
 	if s.Title != "" {
-		if _, err := fmt.Fprintln(w, printable(s.Title)); err != nil {
+		if _, err := fmt.Fprintln(w, clean([]string{s.Title})[0]); err != nil {
 			return err
 		}
 	}
@@ -139,7 +141,7 @@ func (s Section) write(w io.Writer) error {
 		return nil
 	}
 	if text := s.Footer(); text != "" {
-		if _, err := fmt.Fprintln(w, text); err != nil {
+		if _, err := fmt.Fprintln(w, printableLines(text)); err != nil {
 			return err
 		}
 	}
@@ -298,27 +300,47 @@ func appendSpaces(b []byte, n int) []byte {
 	return b
 }
 
+// maxCell is how much of a text a table shows: a name may have 10,000 characters.
+const maxCell = 500
+
 func clean(row []string) []string {
 	out := make([]string, len(row))
 	for i, cell := range row {
-		out[i] = printable(cell)
+		if n := utf8.RuneCountInString(cell); n > maxCell {
+			cell = fmt.Sprintf("%s… (%d characters)", string([]rune(cell)[:maxCell]), n)
+		}
+		out[i] = Printable(cell)
 	}
 	return out
 }
 
-// printable escapes what would break the table or the terminal: a group may
-// be named "a\nb".
-func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+// Printable escapes what would break a table or do something to a terminal: a
+// group may be named "a\nb".
+func Printable(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case unicode.IsPrint(r):
 			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(fmt.Sprintf("%q", r), "'"))
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 		}
+		s = s[n:]
 	}
 	return b.String()
+}
+
+// printableLines is [Printable] of each line.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = Printable(line)
+	}
+	return strings.Join(lines, "\n")
 }

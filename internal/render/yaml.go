@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // YAML is made from the JSON of each row, so that the two cannot disagree.
@@ -76,5 +78,42 @@ func toYAML(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return yaml.JSONToYAML(text)
+	// JSON is YAML; as a tree of nodes it keeps the order of its fields.
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	plainStyle(&doc)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(&doc); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}
+
+// plainStyle takes away the braces and quotes of JSON, where YAML can do without.
+func plainStyle(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Style&yaml.DoubleQuotedStyle != 0 && !isPlain(n.Value):
+	case n.Kind != yaml.ScalarNode && len(n.Content) == 0: // {} and [] have no other form
+	default:
+		n.Style = 0
+	}
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
+
+// isPlain: a word without quotes, that no reader of YAML 1.1 takes for something
+// else.
+func isPlain(s string) bool {
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return plainWord.MatchString(s)
 }
