@@ -73,6 +73,9 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	}
 	// From here to the read-back nothing but the broker ends the work: half a
 	// change that nobody looks at again is the worst of all outcomes.
+	if c.Writing != nil {
+		c.Writing(p.Group)
+	}
 	ctx = context.WithoutCancel(ctx)
 	failure := c.write(ctx, p, moving, confirmedBy)
 	c.readBack(ctx, p, moving)

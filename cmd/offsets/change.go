@@ -195,6 +195,12 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 	changer.Waiting = func(group string, why error, limit time.Duration) {
 		e.note("group %s: the write is not taken yet (%v); trying for up to %s", group, why, limit)
 	}
+	endNote := func() bool { return true }
+	changer.Writing = func(group string) {
+		endNote = context.AfterFunc(ctx, func() {
+			e.note("group %s: the change has begun, its end is waited for; another Ctrl-C ends it at once, and undo finds out what was written", group)
+		})
+	}
 	var errs []error
 	ready := make([]bool, len(plans))
 	for i := range plans {
@@ -219,6 +225,7 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 		}
 		limited, cancel := bounded(ctx, o.common)
 		err := changer.Apply(limited, p, reset.ApplyOptions{Receipts: o.receipts, StreamsOK: o.streamsOK})
+		endNote()
 		var incomplete *reset.IncompleteError
 		if !errors.As(err, &incomplete) { // else it was written, or tried, and no time limit holds there
 			err = contextError(limited, err)

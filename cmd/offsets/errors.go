@@ -248,7 +248,9 @@ func (e *env) report(err error) int {
 		if errors.As(one, &code) {
 			return int(code) // a child's own code, nothing to add
 		}
-		found = append(found, diagnose(one))
+		if d := diagnose(one); !slices.ContainsFunc(found, func(x diagnosis) bool { return x.Message == d.Message && x.code == d.code }) {
+			found = append(found, d)
+		}
 	}
 	for _, d := range found {
 		if wantsJSON(e.Args) {
