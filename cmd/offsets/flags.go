@@ -24,7 +24,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "context", Category: globalCategory, Usage: "the properties file of this `NAME` in the folder of contexts (or OFFSETS_CONTEXT); 'offsets config' shows it"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: globalCategory, Value: string(render.Table), Usage: "`FORMAT`: " + formats()},
 		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a whole command; of the brokers' silence for commands that run on"},
-		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr"},
+		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr, every request to a broker among it"},
 		&cli.BoolFlag{Name: "no-color", Category: globalCategory, Usage: "no colours (or NO_COLOR)"},
 	}
 }
@@ -44,6 +44,7 @@ type common struct {
 	format    render.Format
 	timeout   time.Duration
 	verbose   bool
+	trace     func(string) // with --verbose
 	// isDefault: nobody named a broker.
 	isDefault bool
 	// servers and configFile are what was named, and where.
@@ -60,6 +61,9 @@ func (e *env) common(c *cli.Context) (common, error) {
 	}
 	if o.timeout <= 0 {
 		return o, usagef("--timeout %s: want more than nothing, such as 30s", o.timeout)
+	}
+	if o.verbose {
+		o.trace = func(line string) { e.note("%s", line) }
 	}
 	var err error
 	if o.configFile, err = e.configFile(c); err != nil {
@@ -87,7 +91,7 @@ func (e *env) common(c *cli.Context) (common, error) {
 
 // connect opens a client; the caller closes it.
 func (o common) connect(ctx context.Context, extra ...kgo.Opt) (*kgo.Client, error) {
-	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout}, extra...)
+	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout, Trace: o.trace}, extra...)
 	if err != nil && o.isDefault {
 		return nil, &defaultBrokerError{err}
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	ClientID  string
 	// Timeout bounds the first contact, and each later request.
 	Timeout time.Duration
+	// Trace, if set, is told of every connection and request.
+	Trace func(string)
 }
 
 // UnreachableError means that no bootstrap server answered.
@@ -133,6 +135,9 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		kgo.Dialer(d.dial),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
+	if o.Trace != nil {
+		opts = append(opts, kgo.WithHooks(tracer{o.Trace}))
 	}
 	if o.Config.SASL != nil {
 		opts = append(opts, kgo.SASL(o.Config.SASL))

@@ -36,7 +36,9 @@ func TestReadConfig(t *testing.T) {
 		return connect.ReadConfig(file)
 	}
 	got, err := read("# c\n! c\nbootstrap.servers=a:1,\\\n  b:2\nclient.id : n\\u00e4m\nrequest.timeout.ms 1500\nsecurity.protocol=PLAINTEXT\n")
-	want := connect.Config{Bootstrap: []string{"a:1", "b:2"}, ClientID: "näm", RequestTimeout: 1500 * time.Millisecond}
+	want := connect.Config{Bootstrap: []string{"a:1", "b:2"}, ClientID: "näm", RequestTimeout: 1500 * time.Millisecond, Properties: []connect.Property{
+		{Key: "bootstrap.servers", Value: "a:1,b:2"}, {Key: "client.id", Value: "näm"}, {Key: "request.timeout.ms", Value: "1500"}, {Key: "security.protocol", Value: "PLAINTEXT"},
+	}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}

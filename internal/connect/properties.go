@@ -68,6 +68,16 @@ func ReadConfig(file string) (Config, error) {
 	if err != nil {
 		return fail(err)
 	}
+	c, err := parseConfig(text)
+	if err != nil {
+		return fail(err)
+	}
+	return c, nil
+}
+
+// parseConfig is [ReadConfig] of a file's text. Errors never quote a secret.
+func parseConfig(text []byte) (Config, error) {
+	fail := func(err error) (Config, error) { return Config{}, err }
 	// Java does not expand ${x} in property files; the library does by default,
 	// and would drop it from a password.
 	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
