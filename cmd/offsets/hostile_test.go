@@ -50,7 +50,10 @@ func TestHostileNames(t *testing.T) {
 		checkHostileNames(t, s.Addr)
 	})
 	for _, b := range brokers() {
-		t.Run("kafka-"+string(b.config.Version), func(t *testing.T) { checkHostileNames(t, b.get(t).Bootstrap) })
+		t.Run("kafka-"+string(b.config.Version), func(t *testing.T) {
+			t.Parallel()
+			checkHostileNames(t, b.get(t).Bootstrap)
+		})
 	}
 }
 

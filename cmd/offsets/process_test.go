@@ -62,6 +62,7 @@ func TestSignals(t *testing.T) {
 	} {
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 			t.Run(strings.Join(args[:min(2, len(args))], " ")+" "+sig.String(), func(t *testing.T) {
+				t.Parallel()
 				cmd := exec.CommandContext(t.Context(), filepath.Join(line.dir, "offsets"), args...)
 				cmd.Env = line.env
 				var stderr bytes.Buffer
