@@ -144,7 +144,11 @@ func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o Desc
 				return
 			}
 			one := make(chan describedChunk, 1)
-			results <- one
+			select {
+			case results <- one:
+			case <-ctx.Done(): // nobody reads any more
+				return
+			}
 			go func() {
 				defer func() { <-slots }()
 				groups, problems, err := c.describeChunk(ctx, l, chunk, o)

@@ -1,12 +1,14 @@
 package inspect_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -135,4 +137,55 @@ func BenchmarkDescribeAll(b *testing.B) {
 	b.ReportMetric(float64(groups*partitions)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(m.HeapSys-min(m.HeapSys, before))/(1<<20), "MiB-beyond-the-broker")
+}
+
+// Who stops reading, or gives up, leaves no goroutine behind.
+func TestStoppedReadersLeaveNothing(t *testing.T) {
+	c := manyGroups(t, 2600, 1, nil) // more chunks than are read ahead
+	known, err := c.Groups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	for range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		d, err := c.Describe(ctx, known.Names, inspect.DescribeOptions{Known: known})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range d.Groups {
+			break
+		}
+		cancel()
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		after := runtime.NumGoroutine()
+		if after <= before {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines before, %d after", before, after)
+		}
+	}
+}
+
+// A description that ends with its context says so: an end without an error would
+// be an answer with nothing in it.
+func TestADoneContextIsNoEmptyAnswer(t *testing.T) {
+	c := manyGroups(t, 3, 1, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	d, err := c.Describe(ctx, []string{"group-00000"}, inspect.DescribeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	failed := 0
+	for _, err := range d.Groups {
+		if err != nil {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d errors, want 1", failed)
+	}
 }

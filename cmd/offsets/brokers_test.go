@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -30,7 +26,7 @@ type brokersWorld struct {
 	cluster    *kafkatest.Cluster
 	cl         *kgo.Client
 	adm        *kadm.Client
-	dir        string
+	line       commandLine
 	// stable are groups that nobody changes, with what they have committed.
 	stable map[string]commits
 }
@@ -48,7 +44,8 @@ func newBrokersWorld(t *testing.T) *brokersWorld {
 	t.Helper()
 	b := &realBroker{config: kafkatest.Config{Version: kafkatest.V431, Brokers: 3, OffsetsPartitions: 6, Properties: map[string]string{"offsets.commit.timeout.ms": "2000"}}}
 	t.Cleanup(b.stop)
-	w := &brokersWorld{T: t, cluster: b.get(t), dir: t.TempDir(), stable: map[string]commits{}}
+	w := &brokersWorld{T: t, cluster: b.get(t), stable: map[string]commits{}}
+	w.line = newCommandLine(t, w.cluster.Bootstrap)
 	var err error
 	if w.cl, err = kgo.NewClient(kgo.SeedBrokers(strings.Split(w.cluster.Bootstrap, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequestTimeoutOverhead(3*time.Second)); err != nil {
 		t.Fatal(err)
@@ -75,13 +72,6 @@ func newBrokersWorld(t *testing.T) *brokersWorld {
 			w.stable[group] = w.committed(group)
 		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(exe, filepath.Join(w.dir, "offsets")); err != nil {
-		t.Fatal(err)
-	}
 	return w
 }
 
@@ -105,15 +95,9 @@ func shortened(s string) string {
 }
 
 func (w *brokersWorld) run(args ...string) outcome {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(w.dir, "offsets"), args...)
-	cmd.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": w.cluster.Bootstrap, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_GROUP": "", "OFFSETS_STATE_DIR": filepath.Join(w.dir, "state")})
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
 	begun := time.Now()
-	_ = cmd.Run() // the exit code tells
-	return outcome{args, cmd.ProcessState.ExitCode(), out.String(), errs.String(), time.Since(begun)}
+	code, stdout, stderr := w.line.run(args...)
+	return outcome{args, code, stdout, stderr, time.Since(begun)}
 }
 
 // committed is what a group has committed, however long it takes to find out: all

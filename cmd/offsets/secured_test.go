@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,7 +15,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,7 +93,7 @@ type securedWorld struct {
 	cluster *kafkatest.Cluster
 	ca      *authority
 	dir     string
-	bin     string
+	line    commandLine
 }
 
 func (w *securedWorld) file(name string, text []byte) string {
@@ -116,28 +114,14 @@ func newSecuredWorld(t *testing.T) *securedWorld {
 	}}}
 	t.Cleanup(secured.stop)
 	w.cluster = secured.get(t)
-	w.bin = filepath.Join(w.dir, "offsets")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(exe, w.bin); err != nil {
-		t.Fatal(err)
-	}
+	w.line = newCommandLine(t, "")
 	return w
 }
 
 // run runs the program with a properties file.
 func (w *securedWorld) run(properties string, args ...string) (code int, stdout, stderr string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, w.bin, append(args, "-c", w.file("client.properties", []byte(properties)), "--timeout", "10s")...)
-	cmd.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": "", "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_STATE_DIR": filepath.Join(w.dir, "state")})
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	_ = cmd.Run() // the exit code tells
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+	return w.line.run(append(args, "-c", w.file("client.properties", []byte(properties)), "--timeout", "10s")...)
 }
 
 func jaas(module, user, password string) string {
@@ -232,6 +216,7 @@ func TestSecuredKafka(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := w.run(c.properties, "describe", "seen-group", "-o", "json")
+			t.Logf("exit %d %s", code, stderr)
 			if code != c.code || !strings.Contains(stderr, c.stderr) || c.code == 0 && !strings.Contains(stdout, `"committed":4`) {
 				t.Errorf("exit %d, want %d and %q\n%s\n%s", code, c.code, c.stderr, stdout, stderr)
 			}
@@ -270,6 +255,15 @@ func (w *securedWorld) hidden(t *testing.T, adm *kadm.Client, bob string) {
 	code, stdout, stderr = w.run(bob, "list", "-o", "json")
 	if code != 0 || !strings.Contains(stdout, "seen-group") || strings.Contains(stdout, `"group":"hidden-group"`) || strings.Contains(stdout, `"visibility":"full"`) || !strings.Contains(stderr, "may") {
 		t.Errorf("list: exit %d\n%s\n%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = w.run(bob, "describe", "--all", "-o", "json")
+	if code != 0 || !strings.Contains(stdout, `"visibility":"filtered"`) || !strings.Contains(stderr, "only groups and topics that this user may see") || strings.Contains(stdout, "no_commit") {
+		t.Errorf("describe --all: exit %d\n%s\n%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = w.run(bob, "policy", "seen-group", "--topic", "seen", "--topic", "hidden", "-o", "json")
+	t.Logf("policy of a hidden topic: exit %d, %s\n%s", code, stdout, stderr)
+	if code == 0 || strings.Contains(stdout, `"topic":"hidden"`) && !strings.Contains(stdout, "AUTHORIZATION") {
+		t.Errorf("a hidden topic that is named: exit %d\n%s\n%s", code, stdout, stderr)
 	}
 	if code, _, stderr := w.run(bob, "decode"); code != 1 || !strings.Contains(stderr, "may not read __consumer_offsets") {
 		t.Errorf("decode: exit %d, %s", code, stderr)
