@@ -137,7 +137,7 @@ func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
 	return p.stale(now)
 }
 
-// confirm asks the coordinator, on which all brokers agree, whether the plan's
+// confirm asks the coordinator whether the plan's
 // commits are what is committed now; also of partitions that do not move, because
 // nothing else would notice that they do have to.
 func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
@@ -149,7 +149,7 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 		rows[i] = &p.Partitions[i]
 	}
 	var commits map[inspect.TopicPartition]inspect.Commit
-	for end := time.Now().Add(agreementPatience); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(coordinatorPatience); ; time.Sleep(100 * time.Millisecond) {
 		at, err := c.coordinator(ctx, p.Group)
 		if err == nil {
 			by = at.id

@@ -138,9 +138,7 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 	if err != nil {
 		return nil, err
 	}
-	what := o.DescribeOptions
-	what.Known = groups.known
-	d, err := cluster.Describe(ctx, groups.names, what)
+	d, err := cluster.Describe(ctx, groups.names, groups.listed(o.DescribeOptions))
 	if err != nil {
 		return nil, err
 	}

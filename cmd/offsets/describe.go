@@ -124,9 +124,7 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 		recent = beginActivity(ctx, cluster, groups.names[0])
 	}
 	o.Pending = o.pending || !groups.many
-	what := o.DescribeOptions
-	what.Known = groups.known
-	d, err := cluster.Describe(ctx, groups.names, what)
+	d, err := cluster.Describe(ctx, groups.names, groups.listed(o.DescribeOptions))
 	if err != nil {
 		return contextError(ctx, err)
 	}

@@ -47,6 +47,12 @@ type groups struct {
 	known *inspect.Known
 }
 
+// listed spares a second listing where resolving the selection took one.
+func (g groups) listed(o inspect.DescribeOptions) inspect.DescribeOptions {
+	o.Known = g.known
+	return o
+}
+
 // resolve turns a selection into names. Names without a glob are taken as they
 // are: whether they exist is found out later, and reported per group.
 func (e *env) resolve(ctx context.Context, cluster *inspect.Cluster, s selection) (groups, error) {

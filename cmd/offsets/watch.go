@@ -74,7 +74,7 @@ func (w *watcher) look(ctx context.Context, cluster *inspect.Cluster) error {
 	var d *inspect.Description
 	if err == nil {
 		w.o.Pending = w.o.pending || !groups.many
-		d, err = cluster.Describe(limited, groups.names, w.o.DescribeOptions)
+		d, err = cluster.Describe(limited, groups.names, groups.listed(w.o.DescribeOptions))
 	}
 	if err != nil {
 		w.e.note("%s: %s", timestamp(now), contextError(limited, err))
