@@ -165,7 +165,8 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 	var stale []string
 	for _, ch := range rows {
 		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
-		if ch.Error == nil && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
+		gone := ch.Action == ActionNone && ch.LogEnd == nil // its topic, and what was committed for it
+		if ch.Error == nil && !gone && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
 			stale = append(stale, fmt.Sprintf("%s-%d: committed was %s and is %s", ch.Topic, ch.Partition, show(ch.From), shown(is, committed)))
 		}
 	}

@@ -149,6 +149,8 @@ func (c *Changer) fetchCommits(ctx context.Context, p *Plan, changes []*Change, 
 		switch err := kerr.ErrorForCode(code); {
 		case errors.Is(err, kerr.UnstableOffsetCommit):
 			held[tp] = true
+		case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+			// The topic is gone, and its commits with it.
 		case err != nil:
 			failure = errors.Join(failure, fmt.Errorf("%s-%d: %w", tp.Topic, tp.Partition, err))
 		case commit.Offset >= 0:

@@ -16,7 +16,12 @@ import (
 	"offsets/internal/sandbox"
 )
 
+// With the race detector a program sleeps for a second before it ends, unless
+// told otherwise; tests start it some thousand times.
+const noSleepAtExit = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", noSleepAtExit)
 	testscript.Main(stopBrokers{m}, map[string]func(){
 		"offsets": func() { os.Exit(realMain()) },
 	})
@@ -117,6 +122,7 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 			}
 			env.Setenv("OFFSETS_BOOTSTRAP_SERVER", addr)
 			env.Setenv("BROKER", addr)
+			env.Setenv("GORACE", noSleepAtExit)
 			if cluster != nil {
 				env.Setenv("DATA", cluster.DataDir())
 			}
