@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // chunkSize bounds how many groups are in memory at once.
@@ -222,7 +224,9 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 	}
 	var err error
 	if !o.withoutEnds {
-		err = c.complete(ctx, groups, o)
+		var hidden []Problem
+		hidden, err = c.complete(ctx, groups, o)
+		problems = append(problems, hidden...)
 	}
 	if o.Pending && err == nil {
 		c.markPending(ctx, groups, committing)
@@ -293,8 +297,9 @@ func sortRows(rows []Partition) {
 	})
 }
 
-// complete adds what the topics know: ids, log ends, further partitions.
-func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOptions) error {
+// complete adds what the topics know: ids, log ends, further partitions. Topics
+// that were named and may not be seen are problems: they have no rows.
+func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOptions) (hidden []Problem, err error) {
 	names := slices.Clone(o.Topics)
 	for i := range groups {
 		for j := range groups[i].Partitions {
@@ -306,7 +311,12 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	}
 	topics, err := c.topicDetails(ctx, names)
 	if err != nil {
-		return fmt.Errorf("reading topic metadata: %w", err)
+		return nil, fmt.Errorf("reading topic metadata: %w", err)
+	}
+	for _, name := range o.Topics {
+		if t := topics[name]; errors.Is(t.Err, kerr.TopicAuthorizationFailed) {
+			hidden = append(hidden, problem("topic "+name, t.Err))
+		}
 	}
 	wanted := map[TopicPartition]bool{}
 	for i := range groups {
@@ -330,7 +340,7 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 		t := total(groups[i].Partitions)
 		groups[i].Total, groups[i].RecordsBehind, groups[i].BehindSeconds = t, t.RecordsBehind, t.BehindSeconds
 	}
-	return nil
+	return hidden, nil
 }
 
 func (g *Group) subscriptions() []string {

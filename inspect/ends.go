@@ -201,17 +201,38 @@ func statusOf(err error) Status {
 	return Failed
 }
 
-// topicDetails reads the metadata of the named topics only.
+// topicDetails reads the metadata of the named topics only. kadm would give up
+// all of them for one that this user may not see.
 func (c *Cluster) topicDetails(ctx context.Context, names []string) (kadm.TopicDetails, error) {
+	out := kadm.TopicDetails{}
 	if len(names) == 0 {
-		return kadm.TopicDetails{}, nil
+		return out, nil
 	}
 	slices.Sort(names)
-	m, err := c.adm.Metadata(ctx, slices.Compact(names)...)
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range slices.Compact(names) {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, topic)
+	}
+	resp, err := c.cl.RequestCachedMetadata(ctx, req, 0)
 	if err != nil {
 		return nil, err
 	}
-	return m.Topics, nil
+	for _, t := range resp.Topics {
+		if t.Topic == nil {
+			continue
+		}
+		d := kadm.TopicDetail{Topic: *t.Topic, ID: t.TopicID, IsInternal: t.IsInternal, Partitions: kadm.PartitionDetails{}, Err: kerr.ErrorForCode(t.ErrorCode)}
+		for _, p := range t.Partitions {
+			d.Partitions[p.Partition] = kadm.PartitionDetail{
+				Topic: *t.Topic, Partition: p.Partition, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch,
+				Replicas: p.Replicas, ISR: p.ISR, OfflineReplicas: p.OfflineReplicas, Err: kerr.ErrorForCode(p.ErrorCode),
+			}
+		}
+		out[*t.Topic] = d
+	}
+	return out, nil
 }
 
 // topicID prints an id as Kafka's own tools do: base64url without padding.
