@@ -138,7 +138,17 @@ func (l *load) list() {
 		return
 	}
 	for group := range l.w.stable {
-		if n := strings.Count(o.stdout, `"group":"`+group+`"`); n != 1 {
+		name := `"group":"` + group + `"`
+		n := strings.Count(o.stdout, name)
+		if n == 0 { // a known gap (docs/reliability.md): it must be gone in a moment
+			l.w.Logf("%s is missing in a list, exit 0", group)
+			time.Sleep(2 * time.Second)
+			if o = l.run("list"); o.code != exitDone {
+				return
+			}
+			n = strings.Count(o.stdout, name)
+		}
+		if n != 1 {
 			l.w.Errorf("%s is listed %d times, exit %d: %s", group, n, o.code, o)
 		}
 	}
