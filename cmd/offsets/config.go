@@ -57,7 +57,7 @@ const sourceDefault = "default"
 // is given.
 func (e *env) named(c *cli.Context, key, flag, variable string) setting {
 	switch {
-	case flag != "" && c.String(flag) != "" && c.IsSet(flag):
+	case c.String(flag) != "":
 		return setting{Key: key, Value: c.String(flag), Source: "--" + flag}
 	case e.Getenv(variable) != "":
 		return setting{Key: key, Value: e.Getenv(variable), Source: variable}

@@ -126,7 +126,7 @@ func (s Section) write(w io.Writer) error {
 		head = append(head, clean(row))
 	}
 	if s.Title != "" {
-		if _, err := fmt.Fprintln(w, clean([]string{s.Title})[0]); err != nil {
+		if _, err := fmt.Fprintln(w, cleanCell(s.Title)); err != nil {
 			return err
 		}
 	}
@@ -306,12 +306,16 @@ const maxCell = 500
 func clean(row []string) []string {
 	out := make([]string, len(row))
 	for i, cell := range row {
-		if n := utf8.RuneCountInString(cell); n > maxCell {
-			cell = fmt.Sprintf("%s… (%d characters)", string([]rune(cell)[:maxCell]), n)
-		}
-		out[i] = Printable(cell)
+		out[i] = cleanCell(cell)
 	}
 	return out
+}
+
+func cleanCell(text string) string {
+	if n := utf8.RuneCountInString(text); n > maxCell {
+		text = fmt.Sprintf("%s… (%d characters)", string([]rune(text)[:maxCell]), n)
+	}
+	return Printable(text)
 }
 
 // Printable escapes what would break a table or do something to a terminal: a
