@@ -83,8 +83,14 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 		outer := ctx
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		told := map[string]bool{}
 		for chunk := range c.chunks(ctx, l, names, o) {
-			d.Problems = append(d.Problems, chunk.problems...)
+			for _, p := range chunk.problems { // a named topic is everybody's
+				if !told[p.What] {
+					d.Problems = append(d.Problems, p)
+				}
+				told[p.What] = true
+			}
 			for _, g := range chunk.groups {
 				if chunk.err == nil && !yield(g, nil) {
 					return
@@ -186,8 +192,8 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 	committing, share := byOffsets(l, names)
 	var wg sync.WaitGroup
 	wg.Go(func() { described = c.describeGroups(ctx, l, names) })
-	wg.Go(func() { starts, lags = c.startOffsets(ctx, share) })
-	wg.Go(func() { commits = c.commits(ctx, committing) })
+	wg.Go(func() { starts, lags = c.startOffsets(ctx, l, share) })
+	wg.Go(func() { commits = c.commits(ctx, l, committing) })
 	wg.Wait()
 	problems = append(problems, described.problems...)
 	var groups []Group

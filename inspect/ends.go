@@ -92,7 +92,7 @@ func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, times
 	_ = untilAnswered(ctx, func() bool { // each partition has its own error
 		again := map[string][]int32{}
 		c.askLeaders(ctx, ask, timestamp, isolation, func(tp TopicPartition, offset int64, err error) {
-			if err != nil && leaderMayMove(err) && ctx.Err() == nil {
+			if err != nil && mayPass(err) && ctx.Err() == nil {
 				again[tp.Topic] = append(again[tp.Topic], tp.Partition)
 				failed[tp] = err
 				return
@@ -130,14 +130,27 @@ func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, times
 	}
 }
 
-// leaderMayMove: no answer, or one of a broker that does not lead any more.
-func leaderMayMove(err error) bool {
-	return mayPass(err) || errors.Is(err, kerr.NotLeaderForPartition) || errors.Is(err, kerr.FencedLeaderEpoch) || errors.Is(err, kerr.UnknownLeaderEpoch) || errors.Is(err, kerr.ReplicaNotAvailable) || errors.Is(err, kerr.OffsetNotAvailable) || errors.Is(err, kerr.KafkaStorageError)
-}
-
 // askLeaders calls got once for each partition that was answered, or that failed
 // with its broker.
 func (c *Cluster) askLeaders(ctx context.Context, ask map[string][]int32, timestamp func(TopicPartition) int64, isolation int8, got func(TopicPartition, int64, error)) {
+	for _, shard := range c.cl.RequestSharded(ctx, listOffsetsRequest(ask, timestamp, isolation)) {
+		if shard.Err != nil {
+			for _, t := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
+				for _, p := range t.Partitions {
+					got(TopicPartition{t.Topic, p.Partition}, 0, shard.Err)
+				}
+			}
+			continue
+		}
+		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				got(TopicPartition{t.Topic, p.Partition}, p.Offset, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	}
+}
+
+func listOffsetsRequest(ask map[string][]int32, timestamp func(TopicPartition) int64, isolation int8) *kmsg.ListOffsetsRequest {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	req.IsolationLevel = isolation
@@ -153,21 +166,7 @@ func (c *Cluster) askLeaders(ctx context.Context, ask map[string][]int32, timest
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	for _, shard := range c.cl.RequestSharded(ctx, req) {
-		if shard.Err != nil {
-			for _, t := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
-				for _, p := range t.Partitions {
-					got(TopicPartition{t.Topic, p.Partition}, 0, shard.Err)
-				}
-			}
-			continue
-		}
-		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
-			for _, p := range t.Partitions {
-				got(TopicPartition{t.Topic, p.Partition}, p.Offset, kerr.ErrorForCode(p.ErrorCode))
-			}
-		}
-	}
+	return req
 }
 
 // reachable says why a partition's leader cannot be asked; "" if it can.

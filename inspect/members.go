@@ -49,9 +49,9 @@ func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string
 	}
 	var ofShare, ofStreams, ofClassic []described
 	var wg sync.WaitGroup
-	wg.Go(func() { ofShare = c.retried(ctx, share, c.describeShare) })
-	wg.Go(func() { ofStreams = c.retried(ctx, streams, c.describeStreams) })
-	wg.Go(func() { ofClassic = c.retried(ctx, classic, c.describeClassic) })
+	wg.Go(func() { ofShare = c.retried(ctx, l, share, c.describeShare) })
+	wg.Go(func() { ofStreams = c.retried(ctx, l, streams, c.describeStreams) })
+	wg.Go(func() { ofClassic = c.retried(ctx, l, classic, c.describeClassic) })
 	wg.Wait()
 	d.take(ofShare, nil)
 	d.take(ofStreams, nil)
@@ -64,7 +64,7 @@ func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string
 		}
 		return missing
 	})
-	d.take(c.retried(ctx, append(consumer, unlisted...), c.describeConsumer), func(g described) bool {
+	d.take(c.retried(ctx, l, append(consumer, unlisted...), c.describeConsumer), func(g described) bool {
 		_, listed := l.groups[g.name]
 		return !listed && (errors.Is(g.err, kerr.GroupIDNotFound) || g.err != nil && tooOld(g.err)) // it does not exist
 	})
@@ -98,9 +98,15 @@ func tooOld(err error) bool {
 
 // described is one group's answer, or why there is none.
 type described struct {
-	name  string
-	group Group
-	err   error
+	name string
+	by   int32 // the broker that answered
+	err  error
+
+	// What was asked for: the group, or its commits, of share groups with the
+	// broker's own lags.
+	group   Group
+	commits kadm.OffsetResponses
+	lags    map[TopicPartition]int64
 }
 
 func (c *Cluster) describeClassic(ctx context.Context, names []string) []described {
@@ -113,7 +119,7 @@ func (c *Cluster) describeClassic(ctx context.Context, names []string) []describ
 			continue
 		}
 		if g.Err != nil {
-			out = append(out, described{name: name, err: g.Err})
+			out = append(out, described{name: name, by: g.Coordinator.NodeID, err: g.Err})
 			continue
 		}
 		group := Group{
@@ -133,7 +139,7 @@ func (c *Cluster) describeClassic(ctx context.Context, names []string) []describ
 			group.Members = append(group.Members, member)
 		}
 		sortMembers(group.Members)
-		out = append(out, described{name: name, group: group})
+		out = append(out, described{name: name, by: g.Coordinator.NodeID, group: group})
 	}
 	return out
 }
@@ -164,7 +170,10 @@ func (c *Cluster) describeSharded(ctx context.Context, req kmsg.Request, names [
 			failure = shard.Err
 			continue
 		}
-		read(shard, func(d described) { answered[d.name] = d })
+		read(shard, func(d described) {
+			d.by = shard.Meta.NodeID
+			answered[d.name] = d
+		})
 	}
 	out := make([]described, 0, len(names))
 	for _, name := range names {
@@ -253,23 +262,38 @@ func (c *Cluster) markPending(ctx context.Context, groups []Group, committing []
 }
 
 // commits fetches what the groups have committed. Errors stay per group.
-func (c *Cluster) commits(ctx context.Context, names []string) kadm.FetchOffsetsResponses {
+func (c *Cluster) commits(ctx context.Context, l *listing, names []string) kadm.FetchOffsetsResponses {
 	out := kadm.FetchOffsetsResponses{}
-	ask := func(ctx context.Context, names []string) []described {
-		var failed []described
-		resp := c.adm.FetchManyOffsets(ctx, names...)
-		for _, name := range names {
-			g, ok := resp[name]
-			if !ok {
-				g.Err = errNoCoordinatorAnswer
-			}
-			out[name] = g
-			failed = append(failed, described{name: name, err: g.Err})
-		}
-		return failed
+	for _, g := range c.retried(ctx, l, names, c.fetchCommits) {
+		out[g.name] = kadm.FetchOffsetsResponse{Group: g.name, Fetched: g.commits, Err: g.err}
 	}
-	c.retried(ctx, names, ask)
 	return out
+}
+
+// fetchCommits asks for commits. kadm does not tell who answered.
+func (c *Cluster) fetchCommits(ctx context.Context, names []string) []described {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	for _, name := range names {
+		g := kmsg.NewOffsetFetchRequestGroup()
+		g.Group = name
+		req.Groups = append(req.Groups, g)
+	}
+	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {
+		resp := shard.Resp.(*kmsg.OffsetFetchResponse)
+		for _, g := range resp.Groups {
+			commits := kadm.OffsetResponses{}
+			for _, t := range g.Topics {
+				for _, p := range t.Partitions {
+					o := kadm.Offset{Topic: t.Topic, Partition: p.Partition, At: p.Offset, LeaderEpoch: p.LeaderEpoch}
+					if p.Metadata != nil {
+						o.Metadata = *p.Metadata
+					}
+					commits.Add(kadm.OffsetResponse{Offset: o, Err: kerr.ErrorForCode(p.ErrorCode)})
+				}
+			}
+			answer(described{name: g.Group, commits: commits, err: kerr.ErrorForCode(cmp.Or(g.ErrorCode, resp.ErrorCode))})
+		}
+	})
 }
 
 // errNoCoordinatorAnswer: an answer came, and the group is not in it.
@@ -278,28 +302,49 @@ var errNoCoordinatorAnswer = errors.New("the coordinator did not answer")
 // retried asks about groups, and again about those that failed in a way that may
 // pass: a coordinator dies, moves, or loads its part of the log; and the first
 // question about any group makes a new cluster create that log.
-func (c *Cluster) retried(ctx context.Context, names []string, ask func(context.Context, []string) []described) []described {
+//
+// Only the coordinators are believed that the list has found; where it has none,
+// or another broker answered, they are looked for anew.
+func (c *Cluster) retried(ctx context.Context, l *listing, names []string, ask func(context.Context, []string) []described) []described {
 	if len(names) == 0 {
 		return nil
 	}
 	ctx, cancel := round(ctx)
 	defer cancel()
-	var out []described
+	keepers := map[string]int32{}
+	for _, name := range names {
+		if id, known := l.keeper(name); known {
+			keepers[name] = id
+		}
+	}
+	answers := map[string]described{}
 	pending := names
 	_ = untilAnswered(ctx, func() bool { // what is missing has its error
-		answers := ask(ctx, pending)
-		pending = nil
-		for _, g := range answers {
-			if g.err != nil && mayPass(g.err) {
-				pending = append(pending, g.name)
+		for name, err := range c.addKeepers(ctx, keepers, pending) {
+			answers[name] = described{name: name, err: err}
+		}
+		kept := slices.DeleteFunc(slices.Clone(pending), func(name string) bool { return !has(keepers, name) })
+		if len(kept) > 0 {
+			for _, g := range ask(ctx, kept) {
+				if (g.err == nil || isMissing(g.err)) && g.by != keepers[g.name] {
+					g.err = kerr.NotCoordinator
+				}
+				answers[g.name] = g
 			}
 		}
-		out = slices.DeleteFunc(out, func(old described) bool {
-			return slices.ContainsFunc(answers, func(g described) bool { return g.name == old.name })
+		pending = slices.DeleteFunc(slices.Clone(pending), func(name string) bool {
+			err := answers[name].err
+			return err == nil || !mayPass(err)
 		})
-		out = append(out, answers...)
+		for _, name := range pending {
+			delete(keepers, name)
+		}
 		return len(pending) == 0
 	})
+	out := make([]described, 0, len(names))
+	for _, name := range names {
+		out = append(out, answers[name])
+	}
 	return out
 }
 

@@ -22,7 +22,7 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 			out = append(out, described{name: name, err: cmp.Or(err, errNoCoordinatorAnswer)})
 			continue
 		case g.Err != nil:
-			out = append(out, described{name: name, err: g.Err})
+			out = append(out, described{name: name, by: g.Coordinator.NodeID, err: g.Err})
 			continue
 		}
 		group := Group{
@@ -41,7 +41,7 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 			group.Members = append(group.Members, member)
 		}
 		sortMembers(group.Members)
-		out = append(out, described{name: name, group: group})
+		out = append(out, described{name: name, by: g.Coordinator.NodeID, group: group})
 	}
 	return out
 }
@@ -49,35 +49,36 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 // startOffsets gives the start offsets of share groups the form of commits. A
 // partition that nobody has read yet has none. lags are the brokers' own, by
 // group: behind a start offset records may be done already.
-func (c *Cluster) startOffsets(ctx context.Context, names []string) (out kadm.FetchOffsetsResponses, lags map[string]map[TopicPartition]int64) {
+func (c *Cluster) startOffsets(ctx context.Context, l *listing, names []string) (out kadm.FetchOffsetsResponses, lags map[string]map[TopicPartition]int64) {
 	out, lags = kadm.FetchOffsetsResponses{}, map[string]map[TopicPartition]int64{}
-	if len(names) == 0 {
-		return out, lags
+	for _, g := range c.retried(ctx, l, names, c.fetchStartOffsets) {
+		out[g.name] = kadm.FetchOffsetsResponse{Group: g.name, Fetched: g.commits, Err: g.err}
+		lags[g.name] = g.lags
 	}
-	c.retried(ctx, names, func(ctx context.Context, names []string) []described {
-		resp, err := c.adm.DescribeShareGroupOffsets(ctx, names...)
-		var failed []described
-		for _, name := range names {
-			g, ok := resp[name]
-			if !ok {
-				g.Err = cmp.Or(err, errNoCoordinatorAnswer)
-			}
-			fetched := kadm.OffsetResponses{}
-			lags[name] = map[TopicPartition]int64{}
-			for topic, partitions := range g.Offsets {
-				for p, o := range partitions {
-					fetched.Add(kadm.OffsetResponse{Offset: kadm.Offset{Topic: topic, Partition: p, At: o.StartOffset, LeaderEpoch: -1}, Err: o.Err})
-					if o.Lag >= 0 {
-						lags[name][TopicPartition{topic, p}] = o.Lag
+	return out, lags
+}
+
+func (c *Cluster) fetchStartOffsets(ctx context.Context, names []string) []described {
+	req := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
+	for _, name := range names {
+		g := kmsg.NewDescribeShareGroupOffsetsRequestGroup()
+		g.GroupID = name
+		req.Groups = append(req.Groups, g)
+	}
+	return c.describeSharded(ctx, req, names, func(shard kgo.ResponseShard, answer func(described)) {
+		for _, g := range shard.Resp.(*kmsg.DescribeShareGroupOffsetsResponse).Groups {
+			d := described{name: g.GroupID, commits: kadm.OffsetResponses{}, lags: map[TopicPartition]int64{}, err: kerr.ErrorForCode(g.ErrorCode)}
+			for _, t := range g.Topics {
+				for _, p := range t.Partitions {
+					d.commits.Add(kadm.OffsetResponse{Offset: kadm.Offset{Topic: t.Topic, Partition: p.Partition, At: p.StartOffset, LeaderEpoch: -1}, Err: kerr.ErrorForCode(p.ErrorCode)})
+					if p.Lag >= 0 {
+						d.lags[TopicPartition{t.Topic, p.Partition}] = p.Lag
 					}
 				}
 			}
-			out[name] = kadm.FetchOffsetsResponse{Group: name, Fetched: fetched, Err: g.Err}
-			failed = append(failed, described{name: name, err: g.Err})
+			answer(d)
 		}
-		return failed
 	})
-	return out, lags
 }
 
 // describeStreams describes streams groups (KIP-1071), for which kadm has no

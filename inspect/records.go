@@ -38,9 +38,9 @@ type Commit struct {
 func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits map[TopicPartition]Commit, failed map[TopicPartition]error, err error) {
 	var resp kadm.FetchOffsetsResponses
 	if groupType == Share {
-		resp, _ = c.startOffsets(ctx, []string{group})
+		resp, _ = c.startOffsets(ctx, &listing{}, []string{group})
 	} else {
-		resp = c.commits(ctx, []string{group})
+		resp = c.commits(ctx, &listing{}, []string{group})
 	}
 	g, ok := resp[group]
 	if !ok {

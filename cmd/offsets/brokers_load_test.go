@@ -138,16 +138,7 @@ func (l *load) list() {
 		return
 	}
 	for group := range l.w.stable {
-		name := `"group":"` + group + `"`
-		n := strings.Count(o.stdout, name)
-		if n == 0 { // a known gap (docs/reliability.md): it must be gone in a moment
-			l.w.Logf("%s is missing in a list, exit 0", group)
-			time.Sleep(2 * time.Second)
-			if o = l.run("list"); o.code != exitDone {
-				return
-			}
-			n = strings.Count(o.stdout, name)
-		}
+		n := strings.Count(o.stdout, `"group":"`+group+`"`)
 		if n != 1 {
 			l.w.Errorf("%s is listed %d times, exit %d: %s", group, n, o.code, o)
 		}
