@@ -92,7 +92,9 @@ func (c *Cluster) listOffsets(ctx context.Context, ask map[string][]int32, times
 	_ = untilAnswered(ctx, func() bool { // each partition has its own error
 		again := map[string][]int32{}
 		c.askLeaders(ctx, ask, timestamp, isolation, func(tp TopicPartition, offset int64, err error) {
-			if err != nil && mayPass(err) && ctx.Err() == nil {
+			// A leader that has just started may not know its own topics yet.
+			moved := err != nil && (mayPass(err) || errors.Is(err, kerr.UnknownTopicOrPartition))
+			if moved && ctx.Err() == nil {
 				again[tp.Topic] = append(again[tp.Topic], tp.Partition)
 				failed[tp] = err
 				return
@@ -208,13 +210,18 @@ func (c *Cluster) topicDetails(ctx context.Context, names []string) (kadm.TopicD
 		return out, nil
 	}
 	slices.Sort(names)
-	req := kmsg.NewPtrMetadataRequest()
-	for _, name := range slices.Compact(names) {
-		topic := kmsg.NewMetadataRequestTopic()
-		topic.Topic = kmsg.StringPtr(name)
-		req.Topics = append(req.Topics, topic)
-	}
-	resp, err := c.cl.RequestCachedMetadata(ctx, req, 0)
+	req := metadataRequest(slices.Compact(names))
+	ctx, cancel := round(ctx)
+	defer cancel()
+	var resp *kmsg.MetadataResponse
+	var err error
+	_ = untilAnswered(ctx, func() bool {
+		resp, err = c.cl.RequestCachedMetadata(ctx, req, 0)
+		if err == nil && slices.ContainsFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return t.ErrorCode == kerr.UnknownTopicOrPartition.Code }) {
+			resp, err = c.metadata(ctx, req) // is it a broker who can tell?
+		}
+		return err == nil || !mayPass(err)
+	})
 	if err != nil {
 		return nil, err
 	}

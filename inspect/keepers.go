@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -97,7 +98,10 @@ func (c *Cluster) notCaughtUp(ctx context.Context, broker int32, partitions []in
 	}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil && mayPass(err) {
+			switch err := kerr.ErrorForCode(p.ErrorCode); {
+			case errors.Is(err, kerr.UnknownTopicOrPartition): // to a broker that has just started
+				out[p.Partition] = kerr.NotLeaderForPartition
+			case err != nil && mayPass(err):
 				out[p.Partition] = err
 			}
 		}

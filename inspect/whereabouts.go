@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,11 +24,7 @@ type whereabouts struct {
 
 // whereabouts asks the cluster. kadm would answer from the client's memory.
 func (c *Cluster) whereabouts(ctx context.Context) (at whereabouts, err error) {
-	req := kmsg.NewPtrMetadataRequest()
-	log := kmsg.NewMetadataRequestTopic()
-	log.Topic = kmsg.StringPtr(commitlog.Topic)
-	req.Topics = append(req.Topics, log)
-	resp, err := req.RequestWith(ctx, c.cl)
+	resp, err := c.metadata(ctx, metadataRequest([]string{commitlog.Topic}))
 	if err != nil {
 		return at, err
 	}
@@ -41,6 +38,30 @@ func (c *Cluster) whereabouts(ctx context.Context) (at whereabouts, err error) {
 		}
 	}
 	return at, nil
+}
+
+// ErrNewBroker is a broker's that has just started: before a cluster with
+// ZooKeeper has told it anything, it knows of no brokers, and calls every topic
+// unknown.
+var ErrNewBroker = errors.New("the broker has just started, and knows nothing of the cluster yet")
+
+// metadata asks any broker that knows the cluster.
+func (c *Cluster) metadata(ctx context.Context, req *kmsg.MetadataRequest) (*kmsg.MetadataResponse, error) {
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err == nil && len(resp.Brokers) == 0 {
+		err = ErrNewBroker
+	}
+	return resp, err
+}
+
+func metadataRequest(topics []string) *kmsg.MetadataRequest {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+	}
+	return req
 }
 
 // leaderless are partitions that nobody leads: their groups have no coordinator,

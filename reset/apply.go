@@ -293,8 +293,9 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 		case failed[tp] != nil:
 			verified = NotChecked
 			ch.note("not read back: %s", failed[tp])
-		case ch.there(is, committed, p.Type):
+		case ch.provenBy(is, committed, p.Type):
 			ch.Written, ch.Error = true, nil
+		case ch.there(is, committed, p.Type):
 		case ch.Written:
 			verified = Overwritten
 			now := "nothing"
@@ -324,6 +325,14 @@ func (c *Change) there(is inspect.Commit, committed bool, groupType string) bool
 		return !committed
 	}
 	return committed && is.Offset == *c.To && (groupType == inspect.Share || is.Metadata == text(c.ToMetadata))
+}
+
+// provenBy says whether what is committed shows that the change was written: not
+// where the same was there before.
+func (c *Change) provenBy(is inspect.Commit, committed bool, groupType string) bool {
+	was := commitOf(c.From, c.FromEpoch, c.FromMetadata)
+	already := was != nil && c.there(*was, true, groupType)
+	return !already && c.there(is, committed, groupType)
 }
 
 // Waiting is told whom a change waits for, whenever that changes.

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"offsets/inspect"
 	"offsets/inspect/commitlog"
 )
 
@@ -96,6 +97,9 @@ func (c *Changer) leader(ctx context.Context, ask kmsg.Requestor, group string) 
 	topic.Topic = kmsg.StringPtr(commitlog.Topic)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, ask)
+	if err == nil && len(resp.Brokers) == 0 {
+		err = inspect.ErrNewBroker
+	}
 	if err != nil || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) == 0 {
 		return leadership{-1, -1}, nil, err
 	}

@@ -95,7 +95,7 @@ func (c *Changer) stillToWrite(ctx context.Context, p *Plan, changes []*Change, 
 	for _, ch := range changes {
 		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
 		switch {
-		case ch.there(is, committed, p.Type):
+		case ch.provenBy(is, committed, p.Type):
 			ch.succeed()
 		case committed && ch.From != nil && is.Offset == *ch.From, !committed && ch.From == nil:
 			left = append(left, ch)

@@ -277,21 +277,22 @@ func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, e
 func (r *Receipt) File() string { return r.file }
 
 // Undo is what was there before the change: of the partitions that it wrote, or
-// if it was killed, may have written.
+// if it was killed or got no clear answer, may have written or may write yet.
 func (r *Receipt) Undo() []Wanted {
 	var out []Wanted
 	for i := range r.Plan.Partitions {
 		c := &r.Plan.Partitions[i]
-		killed := r.State == ReceiptStarted
-		if c.Action == ActionNone || !c.Written && !killed {
+		open := r.State == ReceiptStarted
+		if c.Action == ActionNone || !c.Written && !open {
 			continue
 		}
 		w := Wanted{
 			TopicPartition: inspect.TopicPartition{Topic: c.Topic, Partition: c.Partition}, TopicID: c.TopicID,
 			Commit: commitOf(c.From, c.FromEpoch, c.FromMetadata),
 			Expect: &Expected{Commits: []*inspect.Commit{commitOf(c.To, c.ToEpoch, c.ToMetadata)}},
+			Again:  open,
 		}
-		if killed {
+		if open {
 			w.Expect.Commits = append(w.Expect.Commits, w.Commit)
 		}
 		out = append(out, w)

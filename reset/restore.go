@@ -17,6 +17,9 @@ type Wanted struct {
 	// Expect, if set, is what must be committed now; else somebody has moved
 	// the group since.
 	Expect *Expected
+	// Again writes it also where it is there: an earlier write of something else
+	// may take effect yet.
+	Again bool
 	// Error is why there is no commit to be had; Note is what to know of it.
 	Error, Note string
 }
@@ -133,7 +136,10 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 			to.LeaderEpoch = -1
 		}
 	}
-	c.aim(row, to, limits{clamp: o.Clamp, outside: o.Outside, touch: o.Touch, exact: true})
+	c.aim(row, to, limits{clamp: o.Clamp, outside: o.Outside, touch: o.Touch || w.Again, exact: true})
+	if w.Again && c.Action == ActionWrite && equal(c.From, c.To) {
+		c.note("written again, because the change may take effect yet")
+	}
 }
 
 // epochDropped says why a commit cannot keep its leader epoch. A consumer

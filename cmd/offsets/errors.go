@@ -138,7 +138,7 @@ func diagnose(err error) diagnosis {
 		switch d.partialWrite = incomplete.Written+incomplete.Unknown > 0; {
 		case incomplete.Unknown > 0:
 			d.Kind = "unknown_outcome"
-			hint("when the brokers are well again, 'offsets describe %s' shows what has become of it, and 'offsets undo %s' puts back what was there before", groupArgument(incomplete.Group), groupArgument(incomplete.Group))
+			hint("when the brokers are well again, 'offsets undo %s' makes sure of what was there before, and the same change again of what was wanted; until then it may come into effect late, with Kafka before 4.0 even when the coordinator moves some day", groupArgument(incomplete.Group))
 		case d.partialWrite:
 			hint("the rows say which, and why. 'offsets undo %s' puts back what was written; a new plan shows what is left, where a shift would count from where they are now", groupArgument(incomplete.Group))
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Broker is one broker of a cluster, which can be brought into trouble.
@@ -57,12 +58,19 @@ func (b *Broker) Shutdown() error {
 	return nil
 }
 
-// Start starts a broker that was ended, and returns when it answers.
+// Start starts a broker that was ended, and returns when it answers. One that
+// was killed is in ZooKeeper until its session ends, and its successor gives up
+// as long as it is.
 func (b *Broker) Start(ctx context.Context) error {
-	if err := b.launch(); err != nil {
-		return err
+	for begun := time.Now(); ; {
+		if err := b.launch(); err != nil {
+			return err
+		}
+		err := b.waitReady(ctx, 1)
+		if err == nil || b.Running() || !b.cluster.Version.usesZooKeeper() || time.Since(begun) > 4*zooKeeperSession {
+			return err
+		}
 	}
-	return b.waitReady(ctx, 1)
 }
 
 // Pause stops the broker in the middle of what it does: connections stay, and

@@ -25,8 +25,7 @@ const startLimit = 90 * time.Second
 type Config struct {
 	Version Version
 	Mode    Mode
-	// Brokers is how many; 0 is one. Several are KRaft only. Internal topics have
-	// a replica on each.
+	// Brokers is how many; 0 is one. Internal topics have a replica on each.
 	Brokers int
 	// OffsetsPartitions is the partition count of __consumer_offsets. Give
 	// each cluster another one: code that assumes 50 then fails on one of them.
@@ -56,8 +55,8 @@ type Cluster struct {
 // [ErrNotCached] where jars are missing and may not be fetched.
 func Start(ctx context.Context, c Config) (_ *Cluster, err error) {
 	c.Brokers = max(1, c.Brokers)
-	if c.Brokers > 1 && (c.Version.usesZooKeeper() || c.Secure != nil) {
-		return nil, errors.New("several brokers: with KRaft and without security only")
+	if c.Brokers > 1 && c.Secure != nil {
+		return nil, errors.New("several brokers: without security only")
 	}
 	lib, err := jars(ctx, c.Mode, c.Version)
 	if err != nil {
@@ -89,7 +88,9 @@ func (k *Cluster) layOut(c Config) error {
 	for i := range c.Brokers {
 		b := &Broker{ID: int32(i + 1), Addr: fmt.Sprintf("127.0.0.1:%d", ports[2*i]), cluster: k, dir: filepath.Join(k.dir, fmt.Sprint(i+1))}
 		b.props = commonProperties(c, b)
-		if !c.Version.usesZooKeeper() {
+		if c.Version.usesZooKeeper() {
+			zooKeeperProperties(c, b, ports[1])
+		} else {
 			kraftProperties(c, b, ports[2*i+1])
 		}
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", b.ID, ports[2*i+1]))
@@ -101,9 +102,7 @@ func (k *Cluster) layOut(c Config) error {
 		if err := os.MkdirAll(b.dir, 0o755); err != nil {
 			return err
 		}
-		if c.Version.usesZooKeeper() {
-			b.props["zookeeper.connect"] = fmt.Sprintf("127.0.0.1:%d", ports[1])
-		} else {
+		if !c.Version.usesZooKeeper() {
 			b.props["controller.quorum.voters"] = strings.Join(voters, ",")
 		}
 		maps.Copy(b.props, c.Properties)
@@ -178,6 +177,7 @@ func (k *Cluster) startZooKeeper(addr string) error {
 		"clientPortAddress":  host,
 		"admin.enableServer": "false",
 		"maxClientCnxns":     "0",
+		"tickTime":           "1000", // sessions of 2 s or more
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 func commonProperties(c Config, b *Broker) map[string]string {
@@ -51,6 +52,17 @@ func kraftProperties(c Config, b *Broker, controllerPort int) {
 		b.props[name] = value
 	}
 	delete(b.props, "broker.id")
+}
+
+// zooKeeperSession is how long a dead broker goes unnoticed where it matters.
+const zooKeeperSession = 4 * time.Second
+
+// zooKeeperProperties adds those of a broker that has no controllers.
+func zooKeeperProperties(c Config, b *Broker, port int) {
+	b.props["zookeeper.connect"] = fmt.Sprintf("127.0.0.1:%d", port)
+	if c.Brokers > 1 {
+		b.props["zookeeper.session.timeout.ms"] = fmt.Sprint(zooKeeperSession.Milliseconds())
+	}
 }
 
 func writeProperties(file string, props map[string]string) error {
