@@ -88,6 +88,52 @@ func newCoordinator(t *testing.T, group string, refusals int32) *inspect.Cluster
 	return inspect.New(cl)
 }
 
+// A broker of a cluster with ZooKeeper that has just started knows of no brokers
+// and no topics; that is not the truth about the cluster.
+func TestBrokerThatHasJustStarted(t *testing.T) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	var os kadm.Offsets
+	os.Add(kadm.Offset{Topic: "orders", At: 0, LeaderEpoch: -1})
+	if err := kadm.NewClient(cl).CommitAllOffsets(t.Context(), probedGroup, os); err != nil {
+		t.Fatal(err)
+	}
+	var left atomic.Int32
+	k.ControlKey(kmsg.Metadata.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		if left.Add(-1) < 0 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		for _, asked := range req.(*kmsg.MetadataRequest).Topics {
+			topic := kmsg.NewMetadataResponseTopic()
+			topic.Topic, topic.TopicID, topic.ErrorCode = asked.Topic, asked.TopicID, kerr.UnknownTopicOrPartition.Code
+			resp.Topics = append(resp.Topics, topic)
+		}
+		return resp, nil, true
+	})
+	for n := range int32(4) {
+		left.Store(n)
+		c := inspect.New(cl)
+		if l, err := c.List(t.Context(), inspect.ListOptions{}); err != nil || len(l.Groups) != 1 || len(l.Problems) > 0 {
+			t.Errorf("%d answers: %v: %+v", n, err, l)
+		}
+		left.Store(n)
+		groups, problems := described(t.Context(), t, c)
+		if len(groups) != 1 || len(groups[0].Partitions) != 1 || groups[0].Partitions[0].Status != inspect.CaughtUp || len(problems) > 0 {
+			t.Errorf("%d answers: %v: %+v", n, problems, groups)
+		}
+	}
+}
+
 // probedGroup has its commits where the first probe of a list is, on any brokers
 // of kfake: it is the probe.
 const probedGroup = "offsets-list-probe-0"
