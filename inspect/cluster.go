@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,6 +21,8 @@ var ErrUnknownGroup = errors.New("unknown group: no members, no commits, or not 
 type Cluster struct {
 	cl  *kgo.Client
 	adm *kadm.Client
+	// otherHash: see [Cluster.PlacedElsewhere].
+	otherHash atomic.Bool
 }
 
 // New returns a reader that uses the given client, which stays the caller's.

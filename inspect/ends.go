@@ -218,7 +218,7 @@ func (c *Cluster) topicDetails(ctx context.Context, names []string) (kadm.TopicD
 	_ = untilAnswered(ctx, func() bool {
 		resp, err = c.cl.RequestCachedMetadata(ctx, req, 0)
 		if err == nil && slices.ContainsFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return t.ErrorCode == kerr.UnknownTopicOrPartition.Code }) {
-			resp, err = c.metadata(ctx, req) // is it a broker who can tell?
+			resp, err = metadata(ctx, c.cl, req) // is it a broker who can tell?
 		}
 		return err == nil || !mayPass(err)
 	})

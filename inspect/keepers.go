@@ -25,7 +25,7 @@ func (c *Cluster) keepers(ctx context.Context, names []string) (found map[string
 	found, failed = map[string]kgo.BrokerMetadata{}, map[string]error{}
 	var at whereabouts
 	var err error
-	both(func() { at, err = c.whereabouts(ctx) }, func() {
+	both(func() { at, err = whereaboutsBy(ctx, c.cl) }, func() {
 		for name, r := range c.adm.FindGroupCoordinators(ctx, names...) {
 			if r.Err != nil {
 				failed[name] = r.Err
@@ -34,31 +34,65 @@ func (c *Cluster) keepers(ctx context.Context, names []string) (found map[string
 			found[name] = kgo.BrokerMetadata{NodeID: r.NodeID, Host: r.Host, Port: r.Port}
 		}
 	})
+	otherHash := c.placedElsewhere(ctx, at, found)
 	lead := map[int32][]int32{}
 	for name, b := range found {
-		if p := at.partitionOf(name); at.replicated[p] && !slices.Contains(lead[b.NodeID], p) {
-			lead[b.NodeID] = append(lead[b.NodeID], p)
+		switch {
+		case err != nil:
+			failed[name] = err
+		case !otherHash && !at.expects(name, b.NodeID): // one of the two has not heard of the other
+			failed[name] = kerr.NotCoordinator
+		default:
+			lead[b.NodeID] = append(lead[b.NodeID], at.logOf(name, b.NodeID, otherHash)...)
 		}
 	}
+	behind := c.allNotCaughtUp(ctx, lead)
+	for name, b := range found {
+		for _, p := range at.logOf(name, b.NodeID, otherHash) {
+			failed[name] = cmp.Or(failed[name], behind[b.NodeID][p])
+		}
+		if failed[name] == nil {
+			delete(failed, name)
+		} else {
+			delete(found, name)
+		}
+	}
+	return found, failed
+}
+
+// placedElsewhere asks the brokers that are not expected to coordinate what they
+// were found for.
+func (c *Cluster) placedElsewhere(ctx context.Context, at whereabouts, found map[string]kgo.BrokerMetadata) bool {
+	unexpected := map[int32][]string{}
+	for name, b := range found {
+		if !at.expects(name, b.NodeID) {
+			unexpected[b.NodeID] = append(unexpected[b.NodeID], name)
+		}
+	}
+	for id, names := range unexpected {
+		if c.PlacedElsewhere(ctx, id, names...) {
+			break
+		}
+	}
+	return c.otherHash.Load()
+}
+
+// allNotCaughtUp asks several brokers at once about partitions that they lead.
+func (c *Cluster) allNotCaughtUp(ctx context.Context, lead map[int32][]int32) map[int32]map[int32]error {
 	behind := map[int32]map[int32]error{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for id, partitions := range lead {
 		wg.Go(func() {
-			b := c.notCaughtUp(ctx, id, partitions)
+			slices.Sort(partitions)
+			b := c.notCaughtUp(ctx, id, slices.Compact(partitions))
 			mu.Lock()
 			defer mu.Unlock()
 			behind[id] = b
 		})
 	}
 	wg.Wait()
-	for name, b := range found {
-		if b := behind[b.NodeID][at.partitionOf(name)]; b != nil || err != nil {
-			failed[name] = cmp.Or(err, b)
-			delete(found, name)
-		}
-	}
-	return found, failed
+	return behind
 }
 
 // addKeepers finds those that are missing.

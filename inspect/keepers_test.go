@@ -191,3 +191,38 @@ func described(ctx context.Context, t *testing.T, c *inspect.Cluster) (groups []
 	}
 	return groups, d.Problems
 }
+
+// Other brokers than Apache Kafka's, and those whose commit log has got more
+// partitions since they started, have groups elsewhere than where the hash says.
+func TestGroupsElsewhere(t *testing.T) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.DefaultNumPartitions(9), kfake.SeedTopics(-1, "orders", commitlog.Topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprint("group-", i))
+		var os kadm.Offsets
+		os.Add(kadm.Offset{Topic: "orders", At: 0, LeaderEpoch: -1})
+		if err := kadm.NewClient(cl).CommitAllOffsets(t.Context(), names[i], os); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if l, err := inspect.New(cl).List(ctx, inspect.ListOptions{}); err != nil || len(l.Groups) != len(names) || len(l.Problems) > 0 {
+		t.Errorf("%v: %+v", err, l)
+	}
+	for _, name := range names {
+		commits, _, err := inspect.New(cl).Commits(ctx, name, inspect.Classic)
+		if err != nil || len(commits) != 1 {
+			t.Errorf("%s: %v, %v", name, commits, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -75,13 +76,18 @@ func (c *Cluster) listGroups(ctx context.Context) (*listing, error) {
 	var err error
 	_ = untilAnswered(ctx, func() bool { // what is missing is told below
 		var now whereabouts
-		if now, err = c.whereabouts(ctx); err == nil {
+		if now, err = whereaboutsBy(ctx, c.cl); err == nil {
 			at = now
 		} else if len(at.brokers) == 0 {
 			return false
 		}
-		try := &listed{at: at}
-		try.listing, try.silent = c.askForGroups(ctx, at.brokers, at.proofs())
+		try, proofs := &listed{at: at}, at.proofs(c.otherHash.Load())
+		try.listing, try.silent = c.askForGroups(ctx, at.brokers, proofs)
+		for id, err := range try.silent {
+			if errors.Is(err, kerr.NotCoordinator) && c.PlacedElsewhere(ctx, id, proofs[id].coordinates...) {
+				break
+			}
+		}
 		if best == nil || try.missing() <= best.missing() { // the last try may have been cut short
 			best = try
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -63,12 +64,10 @@ func (c *Changer) newestLeader(ctx context.Context, group string) (int32, error)
 	if err != nil {
 		return -1, err
 	}
-	if len(candidates) == 0 { // this user may not know them
-		r := c.adm.FindGroupCoordinators(ctx, group)[group]
-		return r.NodeID, r.Err
-	}
+	var found kadm.FindCoordinatorResponse
 	var mu sync.Mutex
 	var wg sync.WaitGroup
+	wg.Go(func() { found = c.adm.FindGroupCoordinators(ctx, group)[group] })
 	for _, id := range candidates {
 		wg.Go(func() {
 			told, _, err := c.leader(ctx, c.cl.Broker(int(id)), group)
@@ -80,7 +79,12 @@ func (c *Changer) newestLeader(ctx context.Context, group string) (int32, error)
 		})
 	}
 	wg.Wait()
-	if known.id < 0 {
+	switch {
+	case len(candidates) == 0: // this user may not know them
+		return found.NodeID, found.Err
+	case found.Err == nil && found.NodeID != known.id && c.cluster.PlacedElsewhere(ctx, found.NodeID, group):
+		return found.NodeID, nil
+	case known.id < 0:
 		return -1, kerr.CoordinatorNotAvailable
 	}
 	return known.id, nil
