@@ -34,9 +34,13 @@ type load struct {
 	slowest      map[string]time.Duration
 }
 
+func (w *brokersWorld) newLoad() *load {
+	return &load{w: w, stop: make(chan struct{}), done: map[string]int{}, failed: map[string]int{}, slowest: map[string]time.Duration{}}
+}
+
 // startLoad starts one worker a command.
 func (w *brokersWorld) startLoad() *load {
-	l := &load{w: w, stop: make(chan struct{}), done: map[string]int{}, failed: map[string]int{}, slowest: map[string]time.Duration{}}
+	l := w.newLoad()
 	for _, work := range []func(){l.describe, l.list, l.decodeState, l.resetAndUndo} {
 		l.wg.Go(func() {
 			for {
