@@ -34,3 +34,31 @@ func TestUncertainCommitsAreNoTarget(t *testing.T) {
 		t.Errorf("%+v", p.Partitions)
 	}
 }
+
+// What is committed shows that a change was written only where something else was
+// there before: else a write that failed would be taken for done.
+func TestWhatProvesAWrite(t *testing.T) {
+	change := func(from, to int64, metadata string) *Change {
+		return &Change{Action: ActionWrite, From: &from, To: &to, FromMetadata: &metadata, ToMetadata: &metadata}
+	}
+	is := inspect.Commit{Offset: 5, LeaderEpoch: -1}
+	for _, c := range []struct {
+		name   string
+		change *Change
+		want   bool
+	}{
+		{"moved", change(3, 5, ""), true},
+		{"written again", change(5, 5, ""), false},
+		{"not there", change(3, 4, ""), false},
+		{"other metadata", change(3, 5, "m"), false},
+		{"from nothing", &Change{Action: ActionWrite, To: ptr(int64(5))}, true},
+	} {
+		if got := c.change.provenBy(is, true, inspect.Classic); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	deleted := &Change{Action: ActionDelete, From: ptr(int64(5))}
+	if !deleted.provenBy(inspect.Commit{}, false, inspect.Classic) || deleted.provenBy(is, true, inspect.Classic) {
+		t.Error("a deletion")
+	}
+}
