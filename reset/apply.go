@@ -137,9 +137,9 @@ func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
 	return p.stale(now)
 }
 
-// confirm asks the coordinator whether the plan's
-// commits are what is committed now; also of partitions that do not move, because
-// nothing else would notice that they do have to.
+// confirm asks the coordinator whether the plan's commits are what is committed
+// now; also of partitions that do not move, because nothing else would notice that
+// they do have to.
 func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 	if p.Type == inspect.Share {
 		return -1, nil // no broker has a way to ask
