@@ -88,7 +88,7 @@ func Check(g *Group, l Limits) Verdict {
 		l.partition(p, func(check string, value, limit any, format string, args ...any) {
 			breach(check, p, value, limit, format, args...)
 		}, func(format string, args ...any) {
-			v.Unknown = append(v.Unknown, problem(fmt.Sprintf("group %s, %s-%d", g.Group, p.Topic, p.Partition), fmt.Errorf(format, args...)))
+			v.Unknown = append(v.Unknown, ProblemOf(g.Group, p, fmt.Errorf(format, args...)))
 		})
 	}
 	v.Holds = len(v.Breaches) == 0 && len(v.Unknown) == 0
@@ -109,13 +109,13 @@ func (l *Limits) partition(p *Partition, breach func(check string, value, limit 
 	}
 	switch p.Status {
 	case PastEnd, Lost, TopicGone:
-		breach(CheckStatus, string(p.Status), nil, "%s", statusWords(p))
+		breach(CheckStatus, string(p.Status), nil, "%s", p.Words())
 	case NoCommit:
 		if l.RequireCommit {
 			breach(CheckRequireCommit, nil, nil, "no commit")
 		}
 	case NoLeader, NotAuthorized, Failed:
-		unknown("%s", statusWords(p))
+		unknown("%s", p.Words())
 		return
 	}
 	if n, what := l.lag(p); l.MaxPartitionLag != nil && n != nil && *n > *l.MaxPartitionLag {
@@ -139,7 +139,8 @@ func (l *Limits) lag(p *Partition) (*int64, string) {
 	return p.Lag, "lag"
 }
 
-func statusWords(p *Partition) string {
+// Words says what is wrong with a partition; "" where that is nothing.
+func (p *Partition) Words() string {
 	switch p.Status {
 	case PastEnd:
 		return fmt.Sprintf("committed %d is past the log end %d", *p.Committed, *p.LogEnd)
@@ -155,5 +156,8 @@ func statusWords(p *Partition) string {
 	if p.Error != nil {
 		return *p.Error
 	}
-	return string(p.Status)
+	if p.Status == Failed {
+		return "it could not be read"
+	}
+	return ""
 }

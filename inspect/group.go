@@ -1,5 +1,7 @@
 package inspect
 
+import "fmt"
+
 // Types of groups, as ListGroups names them, in lower case.
 const (
 	Classic  = "classic"
@@ -76,13 +78,30 @@ type Group struct {
 type Problem struct {
 	What  string `json:"what"`
 	Error string `json:"error"`
+	// Code is the reason in one word.
+	Code Code `json:"code"`
 	// Err is the error behind the text.
 	Err error `json:"-"`
+	// Group and Place are what it is about, where it is one partition: many of
+	// them may have the same reason.
+	Group string          `json:"-"`
+	Place *TopicPartition `json:"-"`
 }
 
 func problem(what string, err error) Problem {
+	code := CodeOf(err)
 	err = explain(err)
-	return Problem{What: what, Error: err.Error(), Err: err}
+	return Problem{What: what, Error: err.Error(), Code: code, Err: err}
+}
+
+// ProblemOf is a problem with one partition of a group.
+func ProblemOf(group string, p *Partition, err error) Problem {
+	out := problem(fmt.Sprintf("group %s, %s-%d", group, p.Topic, p.Partition), err)
+	if code := p.Code(); code != "" {
+		out.Code = code
+	}
+	out.Group, out.Place = group, &TopicPartition{p.Topic, p.Partition}
+	return out
 }
 
 // Visibility says whether an answer about all groups can be trusted to be

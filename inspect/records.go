@@ -64,9 +64,10 @@ func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits
 
 // AtTime is the answer of [Cluster.OffsetsAt] for one partition.
 type AtTime struct {
-	Offset *int64 // nil: no record is so young
-	LogEnd int64
-	Err    error
+	Offset   *int64 // nil: no record is so young
+	LogStart int64
+	LogEnd   int64
+	Err      error
 }
 
 // OffsetsAt finds, for each partition, the first record with its time or a
@@ -100,7 +101,7 @@ func (c *Cluster) OffsetsAt(ctx context.Context, times map[TopicPartition]time.T
 			a.Offset = &offset
 		}
 		if e := ends[tp]; e != nil && e.end != nil {
-			a.LogEnd = *e.end
+			a.LogStart, a.LogEnd = *e.start, *e.end
 		}
 		out[tp] = a
 	})

@@ -52,7 +52,8 @@ func (e *IncompleteError) Error() string {
 //
 // Errors: [*RefusedError] and [*ReceiptError], then nothing was written;
 // [*IncompleteError].
-func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
+func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) (err error) {
+	defer func() { p.explain(err) }()
 	if err := c.Check(ctx, p, o); err != nil {
 		return err
 	}
@@ -115,12 +116,13 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 
 // Check looks again whether the plan can be applied: right before the write, or
 // for several groups before the first one is written.
-func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
+func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) (err error) {
+	defer func() { p.explain(err) }()
 	if err := p.Refused(); err != nil {
 		return err
 	}
 	if p.IsStreams() && !o.StreamsOK {
-		return &RefusedError{Group: p.Group, Reasons: []string{"it belongs to a Kafka Streams application, whose state stores are not reset with its offsets: --streams-ok says that you know"}}
+		return refusedFor(p.Group, refusal(CodeStreams, "it belongs to a Kafka Streams application, whose state stores are not reset with its offsets: --streams-ok says that you know"))
 	}
 	now, err := c.look(ctx, p)
 	if err != nil {
@@ -162,12 +164,12 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 			return -1, fmt.Errorf("nothing was written: looking again right before it: %w", err)
 		}
 	}
-	var stale []string
+	var stale []Reason
 	for _, ch := range rows {
 		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
 		gone := ch.Action == ActionNone && ch.LogEnd == nil // its topic, and what was committed for it
 		if ch.Error == nil && !gone && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
-			stale = append(stale, fmt.Sprintf("%s-%d: committed was %s and is %s", ch.Topic, ch.Partition, show(ch.From), shown(is, committed)))
+			stale = append(stale, refusal(CodeMovedSince, "committed was %s and is %s", show(ch.From), shown(is, committed)).at(ch.Topic, ch.Partition))
 		}
 	}
 	if len(stale) > 0 {
@@ -176,8 +178,8 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 	return by, nil
 }
 
-func (p *Plan) staleError(reasons []string) error {
-	return &RefusedError{Group: p.Group, Reasons: append([]string{"the plan is stale, make it again"}, reasons...)}
+func (p *Plan) staleError(reasons []Reason) error {
+	return refusedFor(p.Group, append([]Reason{refusal(CodeStale, "the plan is stale, make it again")}, reasons...)...)
 }
 
 // look describes the group again, and takes over who is in it.
@@ -209,11 +211,11 @@ func (c *Changer) settle(ctx context.Context, p *Plan, d time.Duration) error {
 		}
 		for tp, was := range before {
 			if is, ok := after[tp]; !ok || is != was {
-				return &RefusedError{Group: p.Group, Reasons: []string{fmt.Sprintf("somebody commits to it: %s-%d moved from %d while it was watched; it has no members, so a consumer that uses assign() or a tool does", tp.Topic, tp.Partition, was.Offset)}}
+				return refusedFor(p.Group, refusal(CodeBeingCommitted, "somebody commits to it: %s-%d moved from %d while it was watched; it has no members, so a consumer that uses assign() or a tool does", tp.Topic, tp.Partition, was.Offset))
 			}
 		}
 		if len(after) > len(before) {
-			return &RefusedError{Group: p.Group, Reasons: []string{"somebody commits to it: commits were added while it was watched"}}
+			return refusedFor(p.Group, refusal(CodeBeingCommitted, "somebody commits to it: commits were added while it was watched"))
 		}
 	}
 	return nil
@@ -221,9 +223,9 @@ func (c *Changer) settle(ctx context.Context, p *Plan, d time.Duration) error {
 
 // stale says what has changed since the plan was made.
 func (p *Plan) stale(now inspect.Group) error {
-	var stale []string
+	var stale []Reason
 	if p.Type != now.Type {
-		stale = append(stale, fmt.Sprintf("its type was %s and is %s", p.Type, now.Type))
+		stale = append(stale, refusal(CodeStale, "its type was %s and is %s", p.Type, now.Type))
 	}
 	rows := map[inspect.TopicPartition]*inspect.Partition{}
 	for i := range now.Partitions {
@@ -231,8 +233,8 @@ func (p *Plan) stale(now inspect.Group) error {
 		rows[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row
 	}
 	for _, ch := range p.moving() {
-		if why := ch.staleSince(rows[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]); why != "" {
-			stale = append(stale, fmt.Sprintf("%s-%d: %s", ch.Topic, ch.Partition, why))
+		if why := ch.staleSince(rows[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]); why.Code != "" {
+			stale = append(stale, why.at(ch.Topic, ch.Partition))
 		}
 	}
 	if p.Deletes {
@@ -240,7 +242,7 @@ func (p *Plan) stale(now inspect.Group) error {
 			row := &now.Partitions[i]
 			known := slices.ContainsFunc(p.Partitions, func(c Change) bool { return c.Topic == row.Topic && c.Partition == row.Partition })
 			if row.Committed != nil && !known {
-				stale = append(stale, fmt.Sprintf("%s-%d: committed %d since", row.Topic, row.Partition, *row.Committed))
+				stale = append(stale, refusal(CodeMovedSince, "committed %d since", *row.Committed).at(row.Topic, row.Partition))
 			}
 		}
 	}
@@ -250,24 +252,25 @@ func (p *Plan) stale(now inspect.Group) error {
 	return nil
 }
 
-func (c *Change) staleSince(row *inspect.Partition) string {
+// staleSince is what has changed since the plan was made; without a code where
+// that is nothing.
+func (c *Change) staleSince(row *inspect.Partition) Reason {
 	switch {
 	case row == nil:
-		return "it is gone"
+		return refusal(inspect.CodeTopicGone, "it is gone")
 	case row.TopicID != nil && c.TopicID != nil && *row.TopicID != *c.TopicID:
-		return "the topic was deleted and created again"
+		return refusal(CodeTopicRecreated, "the topic was deleted and created again")
 	case !equal(row.Committed, c.From):
-		return fmt.Sprintf("committed was %s and is %s", show(c.From), show(row.Committed))
+		return refusal(CodeMovedSince, "committed was %s and is %s", show(c.From), show(row.Committed))
 	case !equal(row.Metadata, c.FromMetadata) || !equal(row.LeaderEpoch, c.FromEpoch):
-		return fmt.Sprintf("%s was committed again, with other metadata or another leader epoch", show(row.Committed))
+		return refusal(CodeMovedSince, "%s was committed again, with other metadata or another leader epoch", show(row.Committed))
 	case c.Action == ActionDelete:
-		return ""
 	case row.LogStart == nil:
-		return "it cannot be read: " + string(row.Status)
+		return refusal(row.Code(), "it cannot be read: %s", row.Words())
 	case *c.To < *row.LogStart && c.LogStart != nil && *c.To >= *c.LogStart:
-		return fmt.Sprintf("the log now starts at %d", *row.LogStart)
+		return refusal(CodeStale, "the log now starts at %d", *row.LogStart)
 	}
-	return ""
+	return Reason{}
 }
 
 func show(n *int64) string {
@@ -292,7 +295,7 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 		switch {
 		case failed[tp] != nil:
 			verified = NotChecked
-			ch.note("not read back: %s", failed[tp])
+			ch.warn(CodeNotReadBack, "not read back: %s", failed[tp])
 		case ch.provenBy(is, committed, p.Type):
 			ch.Written, ch.Error = true, nil
 		case ch.there(is, committed, p.Type):
@@ -302,7 +305,7 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 			if committed {
 				now = fmt.Sprint(is.Offset)
 			}
-			ch.note("overwritten: committed is %s now, somebody else commits to this group", now)
+			ch.warn(CodeOverwritten, "overwritten: committed is %s now, somebody else commits to this group", now)
 		}
 	}
 	p.Verified = &verified

@@ -54,6 +54,10 @@ type ExportedPartition struct {
 	TimestampBefore *string `json:"timestamp_before"`
 	TimestampAfter  *string `json:"timestamp_after"`
 	Error           *string `json:"error"`
+	// ByTime is where --translate-by time leads in this very log: to committed,
+	// or before it where the timestamps do not tell more. nil where that was not
+	// looked up.
+	ByTime *int64 `json:"by_time"`
 }
 
 // ExportOptions says what to look up beyond the commits.
@@ -127,18 +131,39 @@ func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
 		return err
 	}
 	var failed []error
+	rows := map[inspect.TopicPartition]neighbours{}
 	for place, a := range times {
 		p := &g.Partitions[index[place]]
 		p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
-		if a.Err != nil {
+		if a.Err == nil {
+			rows[place.TopicPartition] = neighbours{known(a.Before), known(a.After)}
+		} else {
 			failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+		}
+	}
+	found, err := c.placesByTime(ctx, rows)
+	if err != nil {
+		return errors.Join(append(failed, err)...)
+	}
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		if at, ok := found[p.place()]; ok && at.err == nil {
+			p.ByTime = &at.offset
 		}
 	}
 	return errors.Join(failed...)
 }
 
-func timeText(ms *int64) *string {
+// known: records of the oldest format have no time, which is below 0.
+func known(ms *int64) *int64 {
 	if ms == nil || *ms < 0 {
+		return nil
+	}
+	return ms
+}
+
+func timeText(ms *int64) *string {
+	if ms = known(ms); ms == nil {
 		return nil
 	}
 	return ptr(time.UnixMilli(*ms).UTC().Format(inspect.TimeFormat))
@@ -197,98 +222,6 @@ func exportOfCSV(text []byte, group string) (*Export, error) {
 		e.Groups[i].Partitions = append(e.Groups[i].Partitions, ExportedPartition{Topic: r.Topic, Partition: r.Partition, Committed: &r.Offset})
 	}
 	return e, nil
-}
-
-// Translation is how offsets of an export are found in this cluster.
-type Translation string
-
-// The translations. Unsaid takes offsets as they are where the topic is the
-// same one, and refuses others.
-const (
-	TranslateUnsaid Translation = ""
-	TranslateOffset Translation = "offset" // the number as it is
-	TranslateTime   Translation = "time"   // behind the last record read, by its time
-)
-
-// Import says what commits of an exported group are wanted here.
-func (c *Changer) Import(ctx context.Context, e *Export, g *ExportedGroup, topics []TopicSelection, t Translation) ([]Wanted, error) {
-	var out []Wanted
-	times := map[inspect.TopicPartition]time.Time{}
-	for i := range g.Partitions {
-		p := &g.Partitions[i]
-		if len(topics) > 0 && !selects(topics, p.Topic, p.Partition) {
-			continue
-		}
-		w := Wanted{TopicPartition: p.place(), TopicID: p.TopicID, Commit: commitOf(p.Committed, p.LeaderEpoch, p.Metadata)}
-		switch {
-		case p.Committed == nil:
-			w.Error = "it could not be read when it was exported: " + text(p.Error)
-		case t == TranslateOffset:
-			w.TopicID = nil // another topic of that name will do
-		case t == TranslateTime:
-			w.TopicID, w.Commit.LeaderEpoch = nil, -1
-			at, err := p.behind(e.ExportedAt)
-			if err != nil {
-				w.Error = err.Error()
-				break
-			}
-			times[w.TopicPartition] = at
-		case p.TopicID == nil && e.ClusterID != "":
-			w.Error = "the export has no topic id: --translate-by time finds the place, --translate-by offset takes the number as it is"
-		}
-		out = append(out, w)
-	}
-	if len(times) == 0 {
-		return out, nil
-	}
-	found, err := c.cluster.OffsetsAt(ctx, times)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		if w := &out[i]; w.Error == "" {
-			w.translate(found[w.TopicPartition])
-		}
-	}
-	return out, ctx.Err()
-}
-
-// behind is the time from which on records were not read. What was read and
-// what not can be told apart only to the millisecond.
-func (p *ExportedPartition) behind(exportedAt string) (time.Time, error) {
-	name, stamp, plus := "timestamp_before", p.TimestampBefore, time.Millisecond
-	switch {
-	case stamp != nil:
-	case p.TimestampAfter != nil:
-		name, stamp, plus = "timestamp_after", p.TimestampAfter, 0
-	case equal(p.Committed, p.LogEnd) && exportedAt != "":
-		// All there was had been read then, or there was nothing.
-		name, stamp, plus = "exported_at", &exportedAt, 0
-	}
-	if stamp == nil {
-		return time.Time{}, errors.New("the export has no time for it: there was no record next to it")
-	}
-	at, err := time.Parse(time.RFC3339, *stamp)
-	if err != nil {
-		return at, fmt.Errorf("%s %q is no time", name, *stamp)
-	}
-	return at.Add(plus), nil
-}
-
-// translate puts the offset that was found by time in the place of the one of
-// the other cluster.
-func (w *Wanted) translate(found inspect.AtTime) {
-	there := w.Commit.Offset
-	switch {
-	case found.Err != nil:
-		w.Error = "looking for the time: " + found.Err.Error()
-	case found.Offset != nil:
-		w.Commit.Offset = *found.Offset
-		w.Note = fmt.Sprintf("by time, from offset %d there", there)
-	default:
-		w.Commit.Offset = found.LogEnd
-		w.Note = fmt.Sprintf("by time, from offset %d there: no record since", there)
-	}
 }
 
 // Copy says what commits of a described group another one shall have.

@@ -240,12 +240,26 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 		if v := p.Verified; v != nil && *v != reset.VerifiedYes && p.Applied {
 			errs = append(errs, &verifyError{p.Group, *v})
 		}
+		if err := notPutBack(p); err != nil && p.Applied {
+			errs = append(errs, err)
+		}
 		e.tellUndo(p, o)
 	}
 	if len(errs) > 0 && applied > 0 {
 		return &partialWriteError{errors.Join(errs...)}
 	}
 	return errors.Join(errs...)
+}
+
+// notPutBack: an undo left some partitions alone, which whoever asked for it
+// must not miss.
+func notPutBack(p *reset.Plan) error {
+	left := p.NotPutBack()
+	if len(left) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("group %s: %d of %s were not put back", p.Group, len(left), plural(len(p.Partitions), "partition"))
+	return &partialError{[]inspect.Problem{{What: what, Error: strings.Join(reset.Told(left), "; ")}}}
 }
 
 // prepare waits for what a plan has to wait for, and checks that it can be
