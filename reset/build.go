@@ -22,6 +22,9 @@ type Options struct {
 	// Touch also writes what does not move.
 	Touch     bool
 	Isolation Isolation
+	// Type is the type that the group must have, or is to be made with where it
+	// does not exist; "" is any, and makes a classic group.
+	Type string
 	// Now is what durations count back from.
 	Now time.Time
 }
@@ -73,7 +76,9 @@ type Known struct {
 // Build makes the plan for one group, of which all partitions of the topics
 // concerned were described.
 func Build(g inspect.Group, o Options, k Known) (Plan, error) {
+	g = asType(g, o.Type)
 	p := newPlan(g, KindReset)
+	p.refuseForReset(&o)
 	var left []string
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
@@ -93,10 +98,12 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 	if err := missing(g, o); err != nil {
 		return p, err
 	}
-	if len(p.Partitions) == 0 {
-		return p, fmt.Errorf("group %s: %w: it has no commits; name topics with --topic", g.Group, ErrNothingSelected)
-	}
-	if len(left) > 0 {
+	switch {
+	case len(p.Partitions) == 0 && len(p.Refusals) == 0:
+		return p, fmt.Errorf("group %s: %w: it has no %s; name topics with --topic", g.Group, ErrNothingSelected, p.positionsAre())
+	case len(left) > 0 && p.Type == inspect.Share:
+		p.warn("no start offset on %s: left to share.auto.offset.reset (--topic selects them)", strings.Join(left, ", "))
+	case len(left) > 0:
 		p.warn("no commit on %s: left to the policy (--topic selects them)", strings.Join(left, ", "))
 	}
 	p.finish()
@@ -245,6 +252,9 @@ func (c *Change) target(group string, row *inspect.Partition, position Position,
 		}
 		return to(*found.Offset)
 	case asOf:
+		if k.as == nil { // refused as a whole
+			return nil
+		}
 		return c.then(k.as[position.time.UnixMilli()][group], row)
 	}
 	if row.Committed == nil {

@@ -114,6 +114,8 @@ type Change struct {
 	ToTime   *string `json:"to_time"`
 
 	err error // behind Error, of a write
+	// waiting is what the broker says of a share group's lag; nil for others.
+	waiting *int64
 	// open: it was sent, and nobody could say whether it was or will be carried
 	// out.
 	open bool
@@ -163,7 +165,10 @@ func (p *Plan) warnOfGroup() {
 	if p.IsStreams() {
 		p.warn("it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
 	}
-	if p.Creates {
+	switch {
+	case p.Creates && p.Type == inspect.Share:
+		p.warn("the group does not exist yet; it is created as a share group")
+	case p.Creates:
 		p.warn("the group does not exist yet; commits that nobody uses expire (offsets.retention.minutes, a week by default)")
 	}
 	if strings.HasPrefix(p.Group, "connect-") && p.ProtocolType == "consumer" {
@@ -174,6 +179,7 @@ func (p *Plan) warnOfGroup() {
 // finish sums up.
 func (p *Plan) finish() {
 	p.warnOfGroup()
+	p.warnOfShare()
 	p.Total = Total{}
 	for i := range p.Partitions {
 		c := &p.Partitions[i]
@@ -270,7 +276,7 @@ func newChange(row *inspect.Partition) Change {
 	return Change{
 		Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Action: ActionNone,
 		From: row.Committed, FromEpoch: row.LeaderEpoch, FromMetadata: row.Metadata,
-		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost,
+		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost, waiting: row.BrokerLag(),
 	}
 }
 
@@ -321,6 +327,9 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 		c.ToEpoch = &to.LeaderEpoch
 	}
 	c.Reread, c.Skipped = inspect.Move(c.From, to.Offset, start, end)
+	if c.waiting != nil {
+		c.redelivered(*c.waiting, start, end)
+	}
 	same := c.From != nil && *c.From == to.Offset
 	if l.exact {
 		same = same && equal(c.FromEpoch, c.ToEpoch) && equal(c.FromMetadata, c.ToMetadata)

@@ -61,6 +61,9 @@ func (e *Expected) String() string {
 // RestoreOptions says how commits are put in place.
 type RestoreOptions struct {
 	Kind Kind
+	// Type is that of the group that the commits were of; "" is not known. A
+	// share group's start offsets are put back into a share group only.
+	Type string
 	// SameCluster: the commits come from this cluster, so that their leader
 	// epochs may mean something.
 	SameCluster bool
@@ -75,7 +78,12 @@ type RestoreOptions struct {
 // Restore plans to put commits in place. epochEnds are where the commits'
 // leader epochs ended, as far as leaders know them.
 func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[inspect.TopicPartition]int64) Plan {
+	g = asType(g, o.Type)
 	p := newPlan(g, o.Kind)
+	p.refuseOtherType(o.Type)
+	if g.Type == inspect.Share && o.Kind != KindUndo {
+		o.Touch = true // what was acknowledged above the start offset is to come again
+	}
 	rows := map[inspect.TopicPartition]*inspect.Partition{}
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
@@ -96,6 +104,7 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		c.restore(row, w, o, end, known)
 		p.Partitions = append(p.Partitions, c)
 	}
+	p.keepSiblings(holders(g))
 	p.finish()
 	return p
 }
@@ -193,13 +202,11 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 		p.Partitions = append(p.Partitions, c)
 	}
 	for _, t := range o.Topics {
-		if g.Type == inspect.Share && t.Partitions != nil {
-			p.Refusals = append(p.Refusals, "of share groups, brokers delete start offsets by whole topics only: leave out the partitions of "+t.Topic)
-		}
 		if !found[t.Topic] {
 			return p, fmt.Errorf("group %s: %w: it has no commits for topic %s", g.Group, ErrNothingSelected, t.Topic)
 		}
 	}
+	p.keepSiblings(holders(g))
 	p.finish()
 	return p, nil
 }

@@ -135,7 +135,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		if o.toGroup != "" {
 			name = o.toGroup
 		}
-		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
+		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, Type: g.Type, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
 		if err != nil {
 			return nil, err
 		}

@@ -124,7 +124,7 @@ func planUndo(ctx context.Context, cl *kgo.Client, r *reset.Receipt, o undoOptio
 		return reset.Plan{}, fmt.Errorf("group %s: the change of %s wrote nothing: %w", r.Plan.Group, r.Time, errNoReceipt)
 	}
 	return reset.New(cl).RestorePlan(ctx, r.Plan.Group, wanted, reset.RestoreOptions{
-		Kind: reset.KindUndo, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
+		Kind: reset.KindUndo, Type: r.Plan.Type, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
 	})
 }
 
