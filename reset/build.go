@@ -89,7 +89,9 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 		case match == yes:
 			c := newChange(row)
 			c.seen(row)
-			change(&c, g.Group, row, position, o, k)
+			if !p.unanswerable(position) {
+				change(&c, g.Group, row, position, o, k)
+			}
 			p.Partitions = append(p.Partitions, c)
 		case match == sibling:
 			left = append(left, fmt.Sprintf("%s-%d", row.Topic, row.Partition))
@@ -252,9 +254,6 @@ func (c *Change) target(group string, row *inspect.Partition, position Position,
 		}
 		return to(*found.Offset)
 	case asOf:
-		if k.as == nil { // refused as a whole
-			return nil
-		}
 		return c.then(k.as[position.time.UnixMilli()][group], row)
 	}
 	if row.Committed == nil {

@@ -93,10 +93,7 @@ func (c *Changer) describe(ctx context.Context, groups, topics []string, createG
 
 // ask finds what the positions need to know beyond the group.
 func (c *Changer) ask(ctx context.Context, g inspect.Group, o Options) (Known, error) {
-	k := Known{at: map[int64]map[inspect.TopicPartition]inspect.AtTime{}}
-	if g.Type != inspect.Share { // of which the log does not know it
-		k.as = map[int64]map[string]map[inspect.TopicPartition]inspect.StatePartition{}
-	}
+	k := Known{at: map[int64]map[inspect.TopicPartition]inspect.AtTime{}, as: map[int64]map[string]map[inspect.TopicPartition]inspect.StatePartition{}}
 	for _, p := range o.positions() {
 		ms := p.time.UnixMilli()
 		switch {
@@ -110,7 +107,7 @@ func (c *Changer) ask(ctx context.Context, g inspect.Group, o Options) (Known, e
 				return k, err
 			}
 			k.at[ms] = found
-		case p.kind == asOf && k.as != nil && k.as[ms] == nil:
+		case p.kind == asOf && g.Type != inspect.Share && k.as[ms] == nil:
 			state, err := c.stateOf(ctx, g.Group, p.time)
 			if err != nil {
 				return k, err

@@ -49,10 +49,13 @@ func (p *Plan) refuseForReset(o *Options) {
 	// Also where the start offset does not move: what was acknowledged above it is
 	// to come again.
 	o.Touch = true
-	if slices.ContainsFunc(o.positions(), func(to Position) bool { return to.kind == asOf }) {
+	if slices.ContainsFunc(o.positions(), p.unanswerable) {
 		p.Refusals = append(p.Refusals, "as-of cannot be answered for share groups: their start offsets are not in the offsets topic; a time (the first record since then) can be gone to")
 	}
 }
+
+// unanswerable: where a share group was at a time, nobody knows.
+func (p *Plan) unanswerable(to Position) bool { return p.Type == inspect.Share && to.kind == asOf }
 
 // positionsAre is what a group of the plan's type has.
 func (p *Plan) positionsAre() string {

@@ -32,7 +32,9 @@ func resetCommand(e *env) *cli.Command {
 			"The flags of kafka-consumer-groups are understood, with these differences: a target outside\n" +
 			"the log is refused, not clamped (--clamp); --to-current leaves partitions without a commit\n" +
 			"alone; a time needs a zone; short or doubled lines of a file are refused; an unknown group is\n" +
-			"not created (--create-group).\n\n" +
+			"not created (--create-group; --type share makes a share group).\n\n" +
+			"Of share groups the start offsets are moved, always, and everything from there on is delivered\n" +
+			"again; as-of does not know them.\n\n" +
 			"Exit: 0 done or planned, 1 failed or no such group, 2 usage, 4 refused because it would be\nunsafe (the group is active, a target is outside the log), 5 some partitions were not written.",
 		Flags: slices.Concat(groupFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`POSITION` to move to"},
