@@ -87,7 +87,7 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 		case match == yes && internalOfStreams(g, row.Topic) && !o.names(row.Topic):
 			p.warn("%s-%d is an internal topic of the application: left out, unless named with --topic", row.Topic, row.Partition)
 		case match == yes:
-			c := newChange(row)
+			c := p.newChange(row)
 			c.seen(row)
 			if !p.unanswerable(position) {
 				change(&c, g.Group, row, position, o, k)
@@ -102,12 +102,13 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 	}
 	switch {
 	case len(p.Partitions) == 0 && len(p.Refusals) == 0:
-		return p, fmt.Errorf("group %s: %w: it has no %s; name topics with --topic", g.Group, ErrNothingSelected, p.positionsAre())
+		return p, fmt.Errorf("group %s: %w: it has no %ss; name topics with --topic", g.Group, ErrNothingSelected, (&Change{share: p.Type == inspect.Share}).what())
 	case len(left) > 0 && p.Type == inspect.Share:
 		p.warn("no start offset on %s: left to share.auto.offset.reset (--topic selects them)", strings.Join(left, ", "))
 	case len(left) > 0:
 		p.warn("no commit on %s: left to the policy (--topic selects them)", strings.Join(left, ", "))
 	}
+	p.warnOfNoWayBack(holders(g))
 	p.finish()
 	return p, nil
 }

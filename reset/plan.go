@@ -116,6 +116,7 @@ type Change struct {
 	err error // behind Error, of a write
 	// waiting is what the broker says of a share group's lag; nil for others.
 	waiting *int64
+	share   bool // it is of a share group
 	// open: it was sent, and nobody could say whether it was or will be carried
 	// out.
 	open bool
@@ -272,8 +273,9 @@ func (c *Change) note(format string, args ...any) {
 func (c *Change) fail(format string, args ...any) { c.Error = ptr(fmt.Sprintf(format, args...)) }
 
 // newChange begins the change of a partition as it was seen.
-func newChange(row *inspect.Partition) Change {
+func (p *Plan) newChange(row *inspect.Partition) Change {
 	return Change{
+		share: p.Type == inspect.Share,
 		Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Action: ActionNone,
 		From: row.Committed, FromEpoch: row.LeaderEpoch, FromMetadata: row.Metadata,
 		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost, waiting: row.BrokerLag(),
@@ -341,7 +343,7 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 	}
 	c.Action = ActionWrite
 	if c.From == nil {
-		c.note("creates a commit")
+		c.note("creates a %s", c.what())
 	}
 	if row.Metadata != nil && *row.Metadata != "" && to.Metadata == "" {
 		c.note("erases the metadata %q", *row.Metadata)

@@ -95,7 +95,7 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		if row == nil {
 			row = &inspect.Partition{Topic: w.Topic, Partition: w.Partition, Status: inspect.TopicGone}
 		}
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		if w.Note != "" {
 			c.note("%s", w.Note)
@@ -105,6 +105,7 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		p.Partitions = append(p.Partitions, c)
 	}
 	p.keepSiblings(holders(g))
+	p.warnOfNoWayBack(holders(g))
 	p.finish()
 	return p
 }
@@ -128,11 +129,11 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 		c.fail("committed is %s now, where the change left %s: somebody has moved it since (--even-if-moved overrides)", show(c.From), w.Expect)
 		return
 	case w.Commit == nil && c.From == nil:
-		c.note("no commit, as before")
+		c.note("no %s, as before", c.what())
 		return
 	case w.Commit == nil:
 		c.Action = ActionDelete
-		c.note("deletes the commit: there was none before")
+		c.note("deletes the %s: there was none before", c.what())
 		return
 	}
 	if !c.readable(row) {
@@ -190,7 +191,7 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 			continue
 		}
 		found[row.Topic] = true
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		c.Action = ActionDelete
 		if row.Metadata != nil && *row.Metadata != "" {

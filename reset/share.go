@@ -57,12 +57,12 @@ func (p *Plan) refuseForReset(o *Options) {
 // unanswerable: where a share group was at a time, nobody knows.
 func (p *Plan) unanswerable(to Position) bool { return p.Type == inspect.Share && to.kind == asOf }
 
-// positionsAre is what a group of the plan's type has.
-func (p *Plan) positionsAre() string {
-	if p.Type == inspect.Share {
-		return "start offsets"
+// what is what a group has for a partition, in words.
+func (c *Change) what() string {
+	if c.share {
+		return "start offset"
 	}
-	return "commits"
+	return "commit"
 }
 
 // redelivered counts what a write means to a share group of which the broker says
@@ -169,6 +169,24 @@ func (p *Plan) keepSiblings(held []inspect.TopicPartition) {
 		if err := why[c.Topic]; err != nil && c.Action == ActionDelete {
 			c.fail("%s", err)
 		}
+	}
+}
+
+// warnOfNoWayBack says ahead where undo will be refused: a first start offset,
+// beside others of its topic that were there before.
+func (p *Plan) warnOfNoWayBack(held []inspect.TopicPartition) {
+	if p.Type != inspect.Share {
+		return
+	}
+	var first []string
+	for _, c := range p.moving() {
+		others := func(tp inspect.TopicPartition) bool { return tp.Topic == c.Topic && tp.Partition != c.Partition }
+		if c.Action == ActionWrite && c.From == nil && slices.ContainsFunc(held, others) {
+			first = append(first, fmt.Sprintf("%s-%d", c.Topic, c.Partition))
+		}
+	}
+	if len(first) > 0 {
+		p.warn("undo will be refused: %s would lose the start offset again that it gets now, and brokers delete start offsets by whole topics only", strings.Join(first, ", "))
 	}
 }
 

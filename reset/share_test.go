@@ -123,6 +123,9 @@ func TestShareReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if all := strings.Join(p.Warnings, "\n"); strings.Contains(all, "undo") || !strings.Contains(all, "no start offset on t-2") {
+		t.Errorf("warnings %q", p.Warnings)
+	}
 	if len(p.moving()) != 2 || p.Partitions[0].Action != ActionWrite {
 		t.Errorf("%d written, %+v", len(p.moving()), p.Partitions)
 	}
@@ -133,6 +136,10 @@ func TestShareReset(t *testing.T) {
 				t.Errorf("%v, refused: %v", err, p.Refused())
 			}
 		}
+	}
+	p, err = Build(shareGroup("Empty", map[int32]int64{0: 0}), Options{Set: []Setting{{"t", 1, At(3)}}}, Known{})
+	if err != nil || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "undo will be refused: t-1") {
+		t.Errorf("%v, warnings %q", err, p.Warnings)
 	}
 	for want, refused := range map[string]bool{"": false, inspect.Share: false, inspect.Classic: true} {
 		p, err := Build(shareGroup("Empty", map[int32]int64{0: 0}), Options{To: Latest(), Type: want}, Known{})
