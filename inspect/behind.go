@@ -39,7 +39,9 @@ func unreadOf(groups []Group) (out []unread) {
 			if p.readCommitted && p.LastStable != nil {
 				end = *p.LastStable
 			}
-			out = append(out, unread{p, end})
+			if u := (unread{p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
+				out = append(out, u)
+			} // else it is not known which records are acknowledged above the start offset
 		}
 	}
 	return out

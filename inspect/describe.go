@@ -272,7 +272,12 @@ func rows(g *Group, fetched kadm.OffsetResponses) []Partition {
 			return
 		}
 		if r.At < 0 {
-			return // the broker's way to say that there is no commit
+			// The broker's way to say that there is no commit. Of a share group it
+			// names the partitions that the group was given and has not read yet.
+			if g.Type == Share {
+				row(tp)
+			}
+			return
 		}
 		p := row(tp)
 		p.Committed, p.Metadata = &r.At, &r.Metadata

@@ -19,7 +19,7 @@ import (
 // committed and when the group became empty. Commits that do not expire as
 // things are now are left out.
 func (c *Cluster) expiry(ctx context.Context, g Group) (map[TopicPartition]time.Time, error) {
-	if g.Type == Share || g.Coordinator == nil {
+	if g.Coordinator == nil {
 		return nil, nil
 	}
 	retention, err := c.offsetsRetention(ctx, g.Coordinator.ID)

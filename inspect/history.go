@@ -69,7 +69,8 @@ type History struct {
 
 	last    map[TopicPartition]*commitlog.OffsetCommitValue
 	pending map[int64][]pendingEvent
-	members map[string]bool // of a KIP-848 group
+	members map[string]bool // of a group that is not classic
+	share   bool            // it is a share group
 	// count of members of a classic group; nil while the log has not said.
 	count *int
 	logs  map[int32]*logPosition // by log partition; -1 where files do not tell
@@ -269,12 +270,14 @@ func (h *History) groupRecord(row *LogRecord, event func(string) Event) []Event 
 		e := event(EventRebalance)
 		e.Generation, e.Members = &v.Generation, &n
 		return []Event{e}
-	case *commitlog.ConsumerGroupMetadata:
+	}
+	h.share = h.stillShare(row)
+	if epoch := groupEpoch(row.Record.Value); epoch != nil {
 		e := event(EventRebalance)
-		e.Generation = &v.Epoch
+		e.Generation = epoch
 		return []Event{e}
 	}
-	if key, ok := row.Record.Key.(commitlog.MemberKey); ok && row.Record.Kind == "consumer_group_member_metadata" {
+	if key, ok := row.Record.Key.(commitlog.MemberKey); ok && isMember(row.Record.Kind) {
 		if row.Tombstone {
 			delete(h.members, key.MemberID)
 		} else {

@@ -50,6 +50,9 @@ type CompleteSince struct {
 type LogState struct {
 	Groups        []StateGroup // sorted
 	CompleteSince []CompleteSince
+	// ShareGroups are those of the wanted groups that the log shows to be share
+	// groups: their start offsets are not in it.
+	ShareGroups []string
 }
 
 // partitionState replays one log partition up to a time, and watches the rest
@@ -62,6 +65,7 @@ type partitionState struct {
 	next      int64 // expected offset; -1: any
 	complete  int64 // ms of the first record after the last gap
 	any       bool
+	shares    sharesOf
 }
 
 // StateOptions says which state is wanted.
@@ -95,7 +99,7 @@ func (o StateOptions) sinks() sinkMaker {
 		asOf = o.AsOf.UnixMilli()
 	}
 	return func(partition *int32, place *placement) sink {
-		return &stateSink{&partitionState{partition: partition, place: place, asOf: asOf, replay: commitlog.NewReplay(), next: -1}}
+		return &stateSink{&partitionState{partition: partition, place: place, asOf: asOf, replay: commitlog.NewReplay(), next: -1, shares: sharesOf{}}}
 	}
 }
 
@@ -131,12 +135,13 @@ func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 	if b.IsTransactional() {
 		producer = b.ProducerID
 	}
+	p.shares.record(r.Key, r.Value)
 	p.replay.Record(r.Key, r.Value, r.Offset, r.Timestamp, producer)
 }
 
 // conclude collects the partitions' states by group.
 func conclude(parts []*partitionState, o StateOptions) *LogState {
-	out := &LogState{}
+	out := &LogState{ShareGroups: shareGroups(parts, o.Groups)}
 	byGroup := map[string]*StateGroup{}
 	for _, p := range parts {
 		if p.any {

@@ -63,6 +63,11 @@ type Partition struct {
 	shareLag      *int64 // of a share group, as its broker counts it
 }
 
+// BrokerLag is the lag as the broker counts it, who alone knows what members of a
+// share group have acknowledged above the start offset; nil for other groups, and
+// where it does not tell.
+func (p *Partition) BrokerLag() *int64 { return p.shareLag }
+
 // Unread are the partitions whose commit or log could not be read.
 func (g *Group) Unread() (out []*Partition) {
 	for i := range g.Partitions {

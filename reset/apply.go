@@ -144,7 +144,7 @@ func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) (err error
 // they do have to.
 func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 	if p.Type == inspect.Share {
-		return -1, nil // no broker has a way to ask
+		return -1, c.confirmShare(ctx, p)
 	}
 	rows := make([]*Change, len(p.Partitions))
 	for i := range p.Partitions {
@@ -164,18 +164,24 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 			return -1, fmt.Errorf("nothing was written: looking again right before it: %w", err)
 		}
 	}
-	var stale []Reason
-	for _, ch := range rows {
+	if stale := p.movedSince(commits); len(stale) > 0 {
+		return by, p.staleError(stale)
+	}
+	return by, nil
+}
+
+// movedSince are the partitions at which something else is committed than the
+// plan begins with.
+func (p *Plan) movedSince(commits map[inspect.TopicPartition]inspect.Commit) (stale []Reason) {
+	for i := range p.Partitions {
+		ch := &p.Partitions[i]
 		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
 		gone := ch.Action == ActionNone && ch.LogEnd == nil // its topic, and what was committed for it
 		if ch.Error == nil && !gone && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
 			stale = append(stale, refusal(CodeMovedSince, "committed was %s and is %s", show(ch.From), shown(is, committed)).at(ch.Topic, ch.Partition))
 		}
 	}
-	if len(stale) > 0 {
-		return by, p.staleError(stale)
-	}
-	return by, nil
+	return stale
 }
 
 func (p *Plan) staleError(reasons []Reason) error {
@@ -188,6 +194,7 @@ func (c *Changer) look(ctx context.Context, p *Plan) (inspect.Group, error) {
 	if err != nil {
 		return now, fmt.Errorf("looking again before the write: %w", err)
 	}
+	now = asType(now, p.Type)
 	p.Blocked, p.State = append([]inspect.Member{}, now.Members...), now.State
 	return now, p.Active()
 }

@@ -22,6 +22,9 @@ type Options struct {
 	// Touch also writes what does not move.
 	Touch     bool
 	Isolation Isolation
+	// Type is the type that the group must have, or is to be made with where it
+	// does not exist; "" is any, and makes a classic group.
+	Type string
 	// Now is what durations count back from.
 	Now time.Time
 }
@@ -73,7 +76,9 @@ type Known struct {
 // Build makes the plan for one group, of which all partitions of the topics
 // concerned were described.
 func Build(g inspect.Group, o Options, k Known) (Plan, error) {
+	g = asType(g, o.Type)
 	p := newPlan(g, KindReset)
+	p.refuseForReset(&o)
 	var left, internal []inspect.TopicPartition
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
@@ -82,9 +87,11 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 		case match == yes && internalOfStreams(g, row.Topic) && !o.names(row.Topic):
 			internal = append(internal, inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition})
 		case match == yes:
-			c := newChange(row)
+			c := p.newChange(row)
 			c.seen(row)
-			change(&c, g.Group, row, position, o, k)
+			if !p.unanswerable(position) {
+				change(&c, g.Group, row, position, o, k)
+			}
 			p.Partitions = append(p.Partitions, c)
 		case match == sibling:
 			left = append(left, inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition})
@@ -93,8 +100,8 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 	if err := missing(g, o); err != nil {
 		return p, err
 	}
-	if len(p.Partitions) == 0 {
-		return p, fmt.Errorf("group %s: %w: it has no commits; name topics with --topic", g.Group, ErrNothingSelected)
+	if len(p.Partitions) == 0 && len(p.Refusals) == 0 {
+		return p, fmt.Errorf("group %s: %w: it has no %ss; name topics with --topic", g.Group, ErrNothingSelected, (&Change{share: p.Type == inspect.Share}).what())
 	}
 	for rest := internal; len(rest) > 0; {
 		n := slices.IndexFunc(rest, func(tp inspect.TopicPartition) bool { return tp.Topic != rest[0].Topic })
@@ -104,9 +111,13 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 		p.warn(CodeInternalTopic, "%s is an internal topic of the application: left out, unless named with --topic", inspect.Fold(rest[:n]))
 		rest = rest[n:]
 	}
-	if len(left) > 0 {
+	switch {
+	case len(left) > 0 && p.Type == inspect.Share:
+		p.warn(CodeNoCommit, "no start offset on %s: left to share.auto.offset.reset (--topic selects them)", inspect.Fold(left))
+	case len(left) > 0:
 		p.warn(CodeNoCommit, "no commit on %s: left to the policy (--topic selects them)", inspect.Fold(left))
 	}
+	p.warnOfNoWayBack(holders(g))
 	p.finish()
 	return p, nil
 }

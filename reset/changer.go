@@ -60,6 +60,7 @@ func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(g
 	var plans []Plan
 	for _, g := range described {
 		o := fixed[g.Group]
+		g = asType(g, o.Type)
 		known, err := c.ask(ctx, g, o)
 		if err != nil {
 			return nil, nil, err
@@ -106,7 +107,7 @@ func (c *Changer) ask(ctx context.Context, g inspect.Group, o Options) (Known, e
 				return k, err
 			}
 			k.at[ms] = found
-		case p.kind == asOf && k.as[ms] == nil:
+		case p.kind == asOf && g.Type != inspect.Share && k.as[ms] == nil:
 			state, err := c.stateOf(ctx, g.Group, p.time)
 			if err != nil {
 				return k, err

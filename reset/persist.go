@@ -251,7 +251,7 @@ func outcomeOpen(err error) bool {
 	var k *kerr.Error
 	if !errors.As(err, &k) {
 		var op *net.OpError
-		return err != nil && !(errors.As(err, &op) && op.Op == "dial") && !errors.Is(err, errNotAsked)
+		return err != nil && !errors.Is(err, errTakesMore) && !(errors.As(err, &op) && op.Op == "dial") && !errors.Is(err, errNotAsked)
 	}
 	return errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)
 }
@@ -260,7 +260,7 @@ func outcomeOpen(err error) bool {
 func retriable(err error) bool {
 	var k *kerr.Error
 	if !errors.As(err, &k) {
-		return true // no answer at all
+		return !errors.Is(err, errTakesMore) // no answer at all
 	}
 	for _, passing := range []error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut, kerr.NetworkException} {
 		if errors.Is(err, passing) {

@@ -119,6 +119,9 @@ type Change struct {
 	err      error  // behind Error, of a write
 	failedAs Reason // behind Error, of a plan
 	warned   []Reason
+	// waiting is what the broker says of a share group's lag; nil for others.
+	waiting *int64
+	share   bool // it is of a share group
 	// open: it was sent, and nobody could say whether it was or will be carried
 	// out.
 	open bool
@@ -166,7 +169,10 @@ func (p *Plan) warnOfGroup() {
 	if p.IsStreams() {
 		p.warn(CodeStreams, "it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
 	}
-	if p.Creates {
+	switch {
+	case p.Creates && p.Type == inspect.Share:
+		p.warn(CodeCreatesGroup, "the group does not exist yet; it is created as a share group")
+	case p.Creates:
 		p.warn(CodeCreatesGroup, "the group does not exist yet; commits that nobody uses expire (offsets.retention.minutes, a week by default)")
 	}
 	if strings.HasPrefix(p.Group, "connect-") && p.ProtocolType == "consumer" {
@@ -177,6 +183,7 @@ func (p *Plan) warnOfGroup() {
 // finish sums up.
 func (p *Plan) finish() {
 	p.warnOfGroup()
+	p.warnOfShare()
 	p.Total = Total{}
 	for i := range p.Partitions {
 		c := &p.Partitions[i]
@@ -278,11 +285,12 @@ func (c *Change) note(format string, args ...any) {
 }
 
 // newChange begins the change of a partition as it was seen.
-func newChange(row *inspect.Partition) Change {
+func (p *Plan) newChange(row *inspect.Partition) Change {
 	return Change{
+		share: p.Type == inspect.Share,
 		Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Action: ActionNone,
 		From: row.Committed, FromEpoch: row.LeaderEpoch, FromMetadata: row.Metadata,
-		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost,
+		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost, waiting: row.BrokerLag(),
 	}
 }
 
@@ -330,6 +338,9 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 		c.ToEpoch = &to.LeaderEpoch
 	}
 	c.Reread, c.Skipped = inspect.Move(c.From, to.Offset, start, end)
+	if c.waiting != nil {
+		c.redelivered(*c.waiting, start, end)
+	}
 	same := c.From != nil && *c.From == to.Offset
 	if l.exact {
 		same = same && equal(c.FromEpoch, c.ToEpoch) && equal(c.FromMetadata, c.ToMetadata)
@@ -341,7 +352,7 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 	}
 	c.Action = ActionWrite
 	if c.From == nil {
-		c.note("creates a commit")
+		c.note("creates a %s", c.what())
 	}
 	if row.Metadata != nil && *row.Metadata != "" && to.Metadata == "" {
 		c.warn(CodeMetadataErased, "erases the metadata %q", *row.Metadata)

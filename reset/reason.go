@@ -36,6 +36,9 @@ const (
 	CodeCreatesGroup  inspect.Code = "creates_group"
 	CodeInternalTopic inspect.Code = "internal_topic" // of a Streams application: left out
 	CodeShareTopics   inspect.Code = "share_topics"   // brokers delete start offsets by whole topics
+	CodeGroupType     inspect.Code = "group_type"     // it is of another type than was asked for
+	CodeNotRecorded   inspect.Code = "not_recorded"   // where a share group was, the offsets topic does not say
+	CodeRedelivered   inspect.Code = "redelivered"    // what was acknowledged comes again
 	CodeNothingToUndo inspect.Code = "nothing_to_undo"
 	CodePartlyUndone  inspect.Code = "partly_undone"
 
@@ -57,7 +60,7 @@ func Codes() []inspect.Code {
 	return append(inspect.Codes(),
 		CodeOutsideLog, CodeClamped, CodeNoCommit, CodeNotCertain, CodeTopicRecreated, CodeNoTopicID, CodeNoTime, CodeInexactTime, CodeNotExported,
 		CodeMetadataErased, CodeEpochDropped, CodeEpochTooHigh, CodeOpenTransaction, CodePendingCommit, CodeNotSubscribed, CodeSubscribed,
-		CodeActiveMembers, CodeNotEmpty, CodeStreams, CodeConnect, CodeCreatesGroup, CodeInternalTopic, CodeShareTopics, CodeNothingToUndo, CodePartlyUndone,
+		CodeActiveMembers, CodeNotEmpty, CodeStreams, CodeConnect, CodeCreatesGroup, CodeInternalTopic, CodeShareTopics, CodeGroupType, CodeNotRecorded, CodeRedelivered, CodeNothingToUndo, CodePartlyUndone,
 		CodeMovedSince, CodeStale, CodeBeingCommitted, CodeWriteFailed, CodeUnknownOutcome, CodeOverwritten, CodeNotReadBack, CodeOther)
 }
 

@@ -69,6 +69,9 @@ func (e *Expected) String() string {
 // RestoreOptions says how commits are put in place.
 type RestoreOptions struct {
 	Kind Kind
+	// Type is that of the group that the commits were of; "" is not known. A
+	// share group's start offsets are put back into a share group only.
+	Type string
 	// SameCluster: the commits come from this cluster, so that their leader
 	// epochs may mean something.
 	SameCluster bool
@@ -83,7 +86,12 @@ type RestoreOptions struct {
 // Restore plans to put commits in place. epochEnds are where the commits'
 // leader epochs ended, as far as leaders know them.
 func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[inspect.TopicPartition]int64) Plan {
+	g = asType(g, o.Type)
 	p := newPlan(g, o.Kind)
+	p.refuseOtherType(o.Type)
+	if g.Type == inspect.Share && o.Kind != KindUndo {
+		o.Touch = true // what was acknowledged above the start offset is to come again
+	}
 	rows := map[inspect.TopicPartition]*inspect.Partition{}
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
@@ -104,7 +112,7 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		if row == nil {
 			row = &inspect.Partition{Topic: w.Topic, Partition: w.Partition, Status: inspect.TopicGone}
 		}
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		if w.Note != "" {
 			c.note("%s", w.Note)
@@ -116,6 +124,8 @@ func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[i
 		c.restore(row, w, o, end, epochKnown)
 		p.Partitions = append(p.Partitions, c)
 	}
+	p.keepSiblings(holders(g))
+	p.warnOfNoWayBack(holders(g))
 	if len(unsharp) > 0 {
 		number := "records that were read are read again"
 		if known {
@@ -179,11 +189,11 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 		c.fail(CodeMovedSince, "committed is %s now, where the change left %s: somebody has moved it since (--even-if-moved overrides)", show(c.From), w.Expect)
 		return
 	case w.Commit == nil && c.From == nil:
-		c.note("no commit, as before")
+		c.note("no %s, as before", c.what())
 		return
 	case w.Commit == nil:
 		c.Action = ActionDelete
-		c.note("deletes the commit: there was none before")
+		c.note("deletes the %s: there was none before", c.what())
 		return
 	}
 	if row.Status == inspect.TopicGone {
@@ -254,7 +264,7 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 			continue
 		}
 		found[row.Topic] = true
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		c.Action = ActionDelete
 		if row.Metadata != nil && *row.Metadata != "" {
@@ -266,13 +276,11 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 		p.Partitions = append(p.Partitions, c)
 	}
 	for _, t := range o.Topics {
-		if g.Type == inspect.Share && t.Partitions != nil {
-			p.refuse(CodeShareTopics, "of share groups, brokers delete start offsets by whole topics only: leave out the partitions of %s", t.Topic)
-		}
 		if !found[t.Topic] {
 			return p, fmt.Errorf("group %s: %w: it has no commits for topic %s", g.Group, ErrNothingSelected, t.Topic)
 		}
 	}
+	p.keepSiblings(holders(g))
 	p.finish()
 	return p, nil
 }

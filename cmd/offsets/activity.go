@@ -35,6 +35,10 @@ func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) 
 // footer is what one wants to know at 3 a.m. below the table of one group:
 // since when, how long ago, and what to look at next.
 func (a *activity) footer(g *inspect.Group, now time.Time) string {
+	if g.Type == inspect.Share { // of which the log knows no commits
+		a.stop()
+		return nextLine(nextOfShare(g))
+	}
 	seen, err := inspect.Activity{}, context.DeadlineExceeded
 	select {
 	case <-a.done:
@@ -56,10 +60,14 @@ func (a *activity) footer(g *inspect.Group, now time.Time) string {
 	if len(parts) > 0 {
 		out = "\n" + strings.Join(parts, "; ")
 	}
-	if hint := nextCommand(g); hint != "" {
-		out += "\nnext: " + hint
+	return out + nextLine(nextCommand(g))
+}
+
+func nextLine(hint string) string {
+	if hint == "" {
+		return ""
 	}
-	return out
+	return "\nnext: " + hint
 }
 
 // nextCommand is what to type next about a group that is not well.

@@ -99,7 +99,8 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 	if cluster != nil {
 		source = cluster.History(ctx, h, o.follow, e.misplaced)
 	}
-	return contextError(ctx, e.writeHistory(ctx, h, source, o))
+	err = e.writeHistory(ctx, h, source, o)
+	return contextError(ctx, e.explainHistory(ctx, cluster, h, o.group, err))
 }
 
 func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {

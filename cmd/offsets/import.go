@@ -25,6 +25,8 @@ func importCommand(e *env) *cli.Command {
 			"   --translate-by time     behind the last record that was read, by its timestamp (records of the\n" +
 			"                           same millisecond count as read); the log end if nothing is younger\n" +
 			"   --translate-by offset   the number as it is\n\n" +
+			"A share group of the file becomes a share group here, and what was acknowledged above its start\n" +
+			"offsets is delivered again.\n\n" +
 			"   offsets import billing.json --execute\n" +
 			"   offsets import all.json --group billing --to-group billing-v2 --translate-by time\n\n" +
 			"Exit: 0 done or planned, 1 failed, 2 usage or bad file, 4 refused because it would be unsafe,\n5 some partitions were not written.",
@@ -135,7 +137,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		if o.toGroup != "" {
 			name = o.toGroup
 		}
-		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
+		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, Type: g.Type, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
 		if err != nil {
 			return nil, err
 		}

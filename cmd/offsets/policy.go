@@ -59,7 +59,7 @@ func policyOptionsOf(e *env, c *cli.Context) (o policyOptions, err error) {
 		return o, err
 	}
 	o.topics, o.Expiry = c.StringSlice("topic"), c.Bool("expiry")
-	o.live = c.Bool("live")
+	o.live, o.Now = c.Bool("live"), e.Now()
 	if c.IsSet("by-duration") {
 		d, err := duration.Parse(c.String("by-duration"))
 		if err != nil {
@@ -149,7 +149,11 @@ func policyView(d *inspect.Description, rows iter.Seq2[inspect.PolicyGroup, erro
 		Sections: func(groups iter.Seq[inspect.PolicyGroup]) iter.Seq[render.Section] {
 			return func(yield func(render.Section) bool) {
 				for g := range groups {
-					if !yield(policySection(g)) {
+					section := policySection
+					if g.Type == inspect.Share {
+						section = sharePolicySection
+					}
+					if !yield(section(g)) {
 						return
 					}
 				}

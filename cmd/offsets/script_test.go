@@ -34,7 +34,7 @@ import (
 //	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
 //	kafka-console-consumer …
 //	kafka-share-groups …
-//	share-member GROUP TOPIC MS   a member of a share group, for so long
+//	share-member GROUP TOPIC MS [COUNT]   a member of a share group, for so long, and until it has read so many records
 //	contract COMMAND FILE      checks a JSON output against contract.json
 //	silent                     sets $SILENT to a port that takes connections and says nothing
 //	now NAME                sets $NAME to the time

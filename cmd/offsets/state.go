@@ -27,6 +27,11 @@ func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decode
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // half a log gives a wrong state
 	}
+	for _, name := range s.ShareGroups {
+		if slices.Contains(o.filter.OnlyGroups, name) {
+			e.noteNotInLog(name)
+		}
+	}
 	t.rows.Store(int64(len(s.Groups)))
 	return errors.Join(render.Write(e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
 }

@@ -23,7 +23,8 @@ func undoCommand(e *env) *cli.Command {
 		Description: "Every change writes a receipt before it begins. undo reads the group's last one (or --receipt)\n" +
 			"and plans to put back offsets, metadata and, where that is safe, leader epochs; a commit that\n" +
 			"was not there is deleted again. An undo is a change like any other, and can be undone. What\n" +
-			"cannot be restored: the group's type and generation, and when its commits expire.\n\n" +
+			"cannot be restored: whether a group was classic or not (a share group stays one), its generation,\n" +
+			"when its commits expire, and what a share group had acknowledged above its start offsets.\n\n" +
 			"   offsets undo billing            shows what would be put back\n" +
 			"   offsets undo billing --execute\n" +
 			"   offsets undo --list\n\n" +
@@ -124,7 +125,7 @@ func planUndo(ctx context.Context, cl *kgo.Client, r *reset.Receipt, o undoOptio
 		return reset.Plan{}, fmt.Errorf("group %s: the change of %s wrote nothing: %w", r.Plan.Group, r.Time, errNoReceipt)
 	}
 	return reset.New(cl).RestorePlan(ctx, r.Plan.Group, wanted, reset.RestoreOptions{
-		Kind: reset.KindUndo, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
+		Kind: reset.KindUndo, Type: r.Plan.Type, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
 	})
 }
 
