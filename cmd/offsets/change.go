@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,18 +120,17 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 		}
 	}
 	refused := refusals(plans, o)
-	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format.IsTable() && e.StdinIsTerminal && e.StderrIsTerminal
 	switch {
 	case o.execute && (len(refused) == 0 || o.partial):
 		err := e.apply(ctx, cl, plans, o)
 		return errors.Join(err, e.writePlans(o.common, plans, true))
-	case ask && len(refused) == 0:
+	case len(refused) == 0 && e.mayAsk(plans, o):
 		if err := e.writePlans(o.common, plans, false); err != nil {
 			return err
 		}
-		if !e.confirm("apply this plan?") {
+		if yes, err := e.confirm(ctx, "apply this plan?"); !yes {
 			e.note("nothing was changed")
-			return nil
+			return err
 		}
 		return errors.Join(e.apply(ctx, cl, plans, o), e.writePlans(o.common, plans, true))
 	}
@@ -358,17 +355,6 @@ func (e *verifyError) Error() string {
 		return fmt.Sprintf("group %s: committed offsets were overwritten right after the change: another consumer or tool commits to this group", e.group)
 	}
 	return fmt.Sprintf("group %s: written, but reading back failed; 'offsets describe %s' shows what is committed", e.group, e.group)
-}
-
-// confirm asks on stderr.
-func (e *env) confirm(question string) bool {
-	fmt.Fprintf(e.Stderr, "%s [y/N] ", question)
-	line, err := bufio.NewReader(e.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }
 
 // connectForChange connects, and bounds what is read before the change.
