@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -87,6 +86,9 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 	case c.Bool("no-receipt"):
 		return o, nil
 	}
+	if note := e.stateFolder().note; note != "" {
+		e.note("%s", note)
+	}
 	o.receipts = e.receipts(o.command)
 	o.receipts.File = c.String("receipt")
 	return o, nil
@@ -94,15 +96,7 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 
 // receipts is where receipts are kept.
 func (e *env) receipts(command []string) *reset.Receipts {
-	dir := e.Getenv("OFFSETS_STATE_DIR")
-	if dir == "" {
-		if state := e.Getenv("XDG_STATE_HOME"); state != "" {
-			dir = filepath.Join(state, "offsets")
-		} else if home := e.Getenv("HOME"); home != "" {
-			dir = filepath.Join(home, ".local", "state", "offsets")
-		}
-	}
-	return &reset.Receipts{Dir: dir, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
+	return &reset.Receipts{Dir: e.stateFolder().path, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
 }
 
 // changeGroups shows plans and carries them out, as far as the options say.

@@ -155,6 +155,10 @@ func diagnose(err error) diagnosis {
 	case errors.Is(err, errNoReceipt):
 		d.Kind = "no_receipt"
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
+	case errors.Is(err, reset.ErrNoFolder):
+		d.Kind = "no_receipt"
+		d.Message += ": neither HOME nor the system says where this user's home is"
+		hint("set OFFSETS_STATE_DIR (or XDG_STATE_HOME) to an absolute path, or name a receipt with --receipt FILE")
 	case errors.Is(err, reset.ErrFuture):
 		d.Kind, d.code = "usage", exitUsage
 	case errors.Is(err, reset.ErrNothingSelected):

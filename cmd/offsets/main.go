@@ -23,6 +23,9 @@ type env struct {
 	Now    func() time.Time
 	// Terminals: prompts, progress and colour only where a person looks.
 	StdinIsTerminal, StdoutIsTerminal, StderrIsTerminal bool
+	// HomeDir is the home of this user where HOME does not say it; nil asks the
+	// system.
+	HomeDir func() string
 	// Executable is this program's file, for commands that start it again.
 	Executable string
 	// Signals reports interrupts for the rest of the run; it is set by main.
