@@ -55,9 +55,12 @@ func (e *RecreatedError) Error() string {
 	return fmt.Sprintf("topic %s was deleted and created again while it was read: the positions were those of the deleted topic, and are not committed", e.Topic)
 }
 
-// unknownID: no broker knows the topic's id. Where the name has another one now,
-// the library would ask for the old one for ever.
-func (c *consumer) unknownID(ctx context.Context, topic string) error {
+// lookEvery is how often a consumer that reads nothing looks at its topic's id.
+const lookEvery = 5 * time.Second
+
+// lookAtID asks whether the topic still has the id that it had at the start. Else
+// the library would ask for the old one for ever, and not always with an error.
+func (c *consumer) lookAtID(ctx context.Context, topic string) error {
 	if time.Since(c.lastLook) < time.Second {
 		return nil
 	}

@@ -18,6 +18,11 @@ func (c *consumer) tick(ctx context.Context) error {
 	if err := c.retryWaiting(ctx); err != nil {
 		return err
 	}
+	if c.idle && time.Since(c.lastLook) >= lookEvery {
+		if err := c.lookAtID(ctx, c.Topic); err != nil {
+			return err
+		}
+	}
 	if !c.commits() || time.Since(c.lastTick) < c.AutoCommitInterval {
 		return nil
 	}
@@ -26,6 +31,9 @@ func (c *consumer) tick(ctx context.Context) error {
 		// The next commit covers this one. A consumer that loses its group is
 		// told by the poll.
 		c.warn("commit", "auto commit failed: %v", err)
+		if errors.Is(err, kerr.UnknownTopicID) {
+			return c.lookAtID(ctx, c.Topic)
+		}
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ type consumer struct {
 	opened    chan struct{}
 	positions *positions
 	read      int64
-	failing   bool      // the last poll had an error that goes on
+	idle      bool      // the last poll had no records
+	failing   bool      // it had an error that goes on
 	lastTick  time.Time // of the last commit
 	lastRetry time.Time // of waiting partitions
 	lastLook  time.Time // at the topic's id
@@ -83,7 +84,7 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	c.lastTick = time.Now()
+	c.lastTick, c.lastLook = time.Now(), time.Now()
 	runErr := c.loop(ctx, h)
 	var recreated *RecreatedError
 	stopErr := c.stop(!errors.As(runErr, &recreated))
@@ -247,7 +248,8 @@ func (c *consumer) poll(ctx context.Context, h Handler) (done bool, err error) {
 		if err == nil {
 			err = c.fetchErrors(ctx, fetches)
 		}
-		if err == nil && c.failing && fetches.NumRecords() == 0 {
+		c.idle = fetches.NumRecords() == 0
+		if err == nil && c.failing && c.idle {
 			<-pollCtx.Done() // the library reports the same again at once
 		}
 	}()
@@ -308,7 +310,7 @@ func (c *consumer) fetchError(ctx context.Context, tp topicPartition, err error)
 	}
 	c.warn(tp.topic, "%s-%d: %v", tp.topic, tp.partition, err)
 	if errors.Is(err, kerr.UnknownTopicID) {
-		if err := c.unknownID(ctx, tp.topic); err != nil {
+		if err := c.lookAtID(ctx, tp.topic); err != nil {
 			return err
 		}
 	}
