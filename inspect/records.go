@@ -182,16 +182,19 @@ func (c *Cluster) TimesAround(ctx context.Context, places []Place) (map[Place]Ar
 
 func (c *Cluster) timesAround(ctx context.Context, topic kadm.TopicDetail, place Place) (a Around) {
 	r := partitionReader{c: c, topic: topic, partition: place.Partition, maxBytes: 64 << 10}
-	// Behind a gap the record before may be far: look further back each time.
-	for back := int64(1); place.Offset > place.LogStart && a.Before == nil; back *= 16 {
-		from := max(place.LogStart, place.Offset-back)
-		_, a.Err = r.firstRecord(ctx, from, min(place.Offset, place.LogEnd), func(rec segment.Record) bool {
+	// Nothing lies above the log end, wherever the place is. Behind a gap the
+	// record before may be far: look further back each time.
+	top := min(place.Offset, place.LogEnd)
+	for from, back := top, int64(1); from > place.LogStart && a.Before == nil && a.Err == nil; {
+		from = place.LogStart
+		if distance := top - place.LogStart; back < distance {
+			from = top - back
+			back = furtherBack(back, distance)
+		}
+		_, a.Err = r.firstRecord(ctx, from, top, func(rec segment.Record) bool {
 			a.Before = &rec.Timestamp
 			return false // the last one counts
 		})
-		if a.Err != nil || from == place.LogStart {
-			break
-		}
 	}
 	if a.Err == nil {
 		_, a.Err = r.firstRecord(ctx, max(place.Offset, place.LogStart), place.LogEnd, func(rec segment.Record) bool {
@@ -200,6 +203,15 @@ func (c *Cluster) timesAround(ctx context.Context, topic kadm.TopicDetail, place
 		})
 	}
 	return a
+}
+
+// furtherBack is the next step of a search back over a distance.
+func furtherBack(back, distance int64) int64 {
+	const factor = 16
+	if back > distance/factor { // factor*back may be more than an int64 holds
+		return distance
+	}
+	return factor * back
 }
 
 // firstRecord walks over data records of a range until found is satisfied.

@@ -60,6 +60,9 @@ type Receipts struct {
 	Now     func() time.Time
 }
 
+// ErrNoFolder means that there is no folder for receipts.
+var ErrNoFolder = errors.New("there is no state folder")
+
 // ReceiptError means that no receipt can be written, so nothing was changed.
 type ReceiptError struct{ Err error }
 
@@ -92,7 +95,7 @@ func (r *Receipts) begin(ctx context.Context, cluster *inspect.Cluster, p *Plan)
 func (r *Receipts) create(out *Receipt, p *Plan, now time.Time) error {
 	file, fixed := r.File, r.File != ""
 	if !fixed && r.Dir == "" {
-		return errors.New("there is no state folder")
+		return ErrNoFolder
 	}
 	for n := 0; ; n++ {
 		if !fixed {
@@ -248,6 +251,9 @@ func parseReceipt(text []byte) (*Receipt, error) {
 // List returns the receipts of a cluster, oldest first, and those files that
 // could not be read.
 func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, err error) {
+	if r.Dir == "" {
+		return nil, nil, ErrNoFolder
+	}
 	dir := r.clusterDir(cluster)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

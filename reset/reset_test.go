@@ -83,6 +83,7 @@ func TestParseSettings(t *testing.T) {
 func TestReadCSV(t *testing.T) {
 	for text, want := range map[string][]reset.FileRow{
 		"t,0,5\nt,1,7\n\n":   {{Topic: "t", Offset: 5, Line: 1}, {Topic: "t", Partition: 1, Offset: 7, Line: 2}}, // Kafka's own trailing line
+		"\ufefft,0,5\r\n":    {{Topic: "t", Offset: 5, Line: 1}},                                                 // of a spreadsheet
 		"g,t,0,5\r\nh,t,0,5": {{Group: "g", Topic: "t", Offset: 5, Line: 1}, {Group: "h", Topic: "t", Offset: 5, Line: 2}},
 		`"a ""g"", b",t,0,5`: {{Group: `a "g", b`, Topic: "t", Offset: 5, Line: 1}},
 		`"a-topic-longer-than-24-characters",12,9223372036854775807`: {{Topic: "a-topic-longer-than-24-characters", Partition: 12, Offset: 1<<63 - 1, Line: 1}},

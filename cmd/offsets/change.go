@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -89,6 +86,9 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 	case c.Bool("no-receipt"):
 		return o, nil
 	}
+	if note := e.stateFolder().note; note != "" {
+		e.note("%s", note)
+	}
 	o.receipts = e.receipts(o.command)
 	o.receipts.File = c.String("receipt")
 	return o, nil
@@ -96,15 +96,7 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 
 // receipts is where receipts are kept.
 func (e *env) receipts(command []string) *reset.Receipts {
-	dir := e.Getenv("OFFSETS_STATE_DIR")
-	if dir == "" {
-		if state := e.Getenv("XDG_STATE_HOME"); state != "" {
-			dir = filepath.Join(state, "offsets")
-		} else if home := e.Getenv("HOME"); home != "" {
-			dir = filepath.Join(home, ".local", "state", "offsets")
-		}
-	}
-	return &reset.Receipts{Dir: dir, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
+	return &reset.Receipts{Dir: e.stateFolder().path, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
 }
 
 // changeGroups shows plans and carries them out, as far as the options say.
@@ -122,18 +114,17 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 		}
 	}
 	refused := refusals(plans, o)
-	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format.IsTable() && e.StdinIsTerminal && e.StderrIsTerminal
 	switch {
 	case o.execute && (len(refused) == 0 || o.partial):
 		err := e.apply(ctx, cl, plans, o)
 		return errors.Join(err, e.writePlans(o.common, plans, true))
-	case ask && len(refused) == 0:
+	case len(refused) == 0 && e.mayAsk(plans, o):
 		if err := e.writePlans(o.common, plans, false); err != nil {
 			return err
 		}
-		if !e.confirm("apply this plan?") {
+		if yes, err := e.confirm(ctx, "apply this plan?"); !yes {
 			e.note("nothing was changed")
-			return nil
+			return err
 		}
 		return errors.Join(e.apply(ctx, cl, plans, o), e.writePlans(o.common, plans, true))
 	}
@@ -372,17 +363,6 @@ func (e *verifyError) Error() string {
 		return fmt.Sprintf("group %s: committed offsets were overwritten right after the change: another consumer or tool commits to this group", e.group)
 	}
 	return fmt.Sprintf("group %s: written, but reading back failed; 'offsets describe %s' shows what is committed", e.group, e.group)
-}
-
-// confirm asks on stderr.
-func (e *env) confirm(question string) bool {
-	fmt.Fprintf(e.Stderr, "%s [y/N] ", question)
-	line, err := bufio.NewReader(e.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }
 
 // connectForChange connects, and bounds what is read before the change.

@@ -106,6 +106,7 @@ func diagnose(err error) diagnosis {
 		silent      *connect.SilentError
 		written     *partialWriteError
 		policy      *consume.PolicyError
+		recreated   *consume.RecreatedError
 		refused     *reset.RefusedError
 		incomplete  *reset.IncompleteError
 		verify      *verifyError
@@ -155,6 +156,10 @@ func diagnose(err error) diagnosis {
 	case errors.Is(err, errNoReceipt):
 		d.Kind = "no_receipt"
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
+	case errors.Is(err, reset.ErrNoFolder):
+		d.Kind = "no_receipt"
+		d.Message += ": neither HOME nor the system says where this user's home is"
+		hint("set OFFSETS_STATE_DIR (or XDG_STATE_HOME) to an absolute path, or name a receipt with --receipt FILE")
 	case errors.Is(err, reset.ErrFuture):
 		d.Kind, d.code = "usage", exitUsage
 	case errors.Is(err, reset.ErrNothingSelected):
@@ -179,6 +184,10 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &policy):
 		d.Kind = "no_position"
 		hint("'offsets policy' shows what each policy would do; 'offsets reset' sets a position")
+	case errors.As(err, &recreated):
+		hint("start it again: it begins where the group has committed, else where --auto-offset-reset says")
+	case errors.Is(err, consume.ErrNoConsumerProtocol):
+		hint("--group-protocol classic joins as a classic member; the consumer protocol came with Kafka 4.0")
 	case errors.Is(err, reset.ErrNoTopic):
 		d.Kind = "unknown_topic"
 	case errors.Is(err, produce.ErrNoTopic), errors.Is(err, consume.ErrNoTopic):

@@ -72,7 +72,10 @@ func importOptionsOf(e *env, c *cli.Context) (o importOptions, err error) {
 		return o, usagef("name one file, as export wrote it, or - for standard input")
 	}
 	file, only := c.Args().First(), c.StringSlice("group")
-	text, err := e.readFile(file)
+	text, err := e.readFile(c.Context, file)
+	if c.Context.Err() != nil {
+		return o, context.Cause(c.Context)
+	}
 	if err != nil {
 		return o, usagef("%s", err)
 	}
@@ -97,9 +100,9 @@ func importOptionsOf(e *env, c *cli.Context) (o importOptions, err error) {
 	return o, nil
 }
 
-func (e *env) readFile(name string) ([]byte, error) {
+func (e *env) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(e.Stdin)
+		return whileListening(ctx, func() ([]byte, error) { return io.ReadAll(e.Stdin) })
 	}
 	return os.ReadFile(name)
 }

@@ -35,11 +35,11 @@ func (p *plot) note(e inspect.Event) {
 		return // written by package inspect
 	}
 	p.at[inspect.TopicPartition{Topic: *e.Topic, Partition: *e.Partition}] = *e.Committed
-	total := int64(0)
+	total := 0.0 // the sum of a few offsets may be more than an int64 holds
 	for _, offset := range p.at {
-		total += offset
+		total += float64(offset)
 	}
-	p.times, p.totals = append(p.times, t), append(p.totals, float64(total))
+	p.times, p.totals = append(p.times, t), append(p.totals, total)
 }
 
 // draw is the plot; "" with fewer than two commits, or all at one instant.
