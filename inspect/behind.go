@@ -35,11 +35,7 @@ func unreadOf(groups []Group) (out []unread) {
 			if p.Lag == nil || p.LogEnd == nil || *p.Lag == 0 {
 				continue
 			}
-			end := *p.LogEnd
-			if p.readCommitted && p.LastStable != nil {
-				end = *p.LastStable
-			}
-			out = append(out, unread{p, end})
+			out = append(out, unread{p, p.readableEnd()})
 		}
 	}
 	return out
