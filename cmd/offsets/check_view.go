@@ -134,7 +134,7 @@ func verdictRows(v *inspect.Verdict, all bool) (rows [][]string) {
 		case b.partitions > 1 && numeric:
 			detail += fmt.Sprintf(" (worst of %d partitions)", b.partitions)
 		case b.partitions > 1:
-			detail += fmt.Sprintf(" (and %s more)", plural(b.partitions-1, "partition"))
+			detail += fmt.Sprintf(" (and %s)", plural(b.partitions-1, "more partition"))
 		}
 		row("violation", b.Breach, detail)
 	}
