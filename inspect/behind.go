@@ -35,10 +35,7 @@ func unreadOf(groups []Group) (out []unread) {
 			if p.Lag == nil || p.LogEnd == nil || *p.Lag == 0 {
 				continue
 			}
-			end := *p.LogEnd
-			if p.readCommitted && p.LastStable != nil {
-				end = *p.LastStable
-			}
+			end := p.readableEnd()
 			if u := (unread{p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
 				out = append(out, u)
 			} // else it is not known which records are acknowledged above the start offset

@@ -10,6 +10,15 @@ const (
 	Streams  = "streams"  // KIP-1071
 )
 
+// Types are all types of groups.
+func Types() []string { return []string{Classic, Consumer, Share, Streams} }
+
+// States are all states that groups of any type have, as brokers say them.
+// Brokers before Kafka 1.0 say AwaitingSync for CompletingRebalance.
+func States() []string {
+	return []string{"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling", "NotReady", "Stable", "Empty", "Dead"}
+}
+
 // Coordinator is the broker that keeps a group.
 type Coordinator struct {
 	ID   int32  `json:"id"`

@@ -36,6 +36,7 @@ import (
 //	kafka-share-groups …
 //	share-member GROUP TOPIC MS [COUNT]   a member of a share group, for so long, and until it has read so many records
 //	contract COMMAND FILE      checks a JSON output against contract.json
+//	csv-header COMMAND FILE    checks the first line of a CSV output against contract.json
 //	silent                     sets $SILENT to a port that takes connections and says nothing
 //	now NAME                sets $NAME to the time
 //	same-commits DECODED FORMATTED PREFIX   compares with Kafka's OffsetsMessageFormatter
@@ -58,6 +59,7 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 		"until":                  cmdUntil,
 		"given":                  cmdGiven,
 		"contract":               cmdContract,
+		"csv-header":             cmdCSVHeader,
 		"silent":                 cmdSilent,
 		"now":                    cmdNow,
 		"same-commits":           cmdSameCommits,

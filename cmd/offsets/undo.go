@@ -214,7 +214,11 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), r.Command})
 		}
 	}
-	return render.Write(e.Stdout, o.format, render.Result[receiptRow, receiptRow]{
+	return render.Write(e.Stdout, o.format, receiptsView(rows, cluster))
+}
+
+func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, receiptRow] {
+	return render.Result[receiptRow, receiptRow]{
 		Name:  "receipts",
 		Rows:  rowsOf(rows),
 		Tail:  func() any { return receiptsTail{cluster} },
@@ -227,7 +231,7 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 				}),
 			})
 		},
-	})
+	}
 }
 
 // shellLine is a command as it would be typed.

@@ -122,8 +122,8 @@ func (w *watcher) row(now time.Time, group string, p inspect.Partition, key watc
 	return row
 }
 
-func (w *watcher) write(now time.Time, rows []watched) error {
-	view := render.Result[watched, watched]{
+func (w *watcher) view(now time.Time, rows []watched) render.Result[watched, watched] {
+	return render.Result[watched, watched]{
 		Rows:  rowsOf(rows),
 		Lines: one[watched],
 		Sections: func(rows iter.Seq[watched]) iter.Seq[render.Section] {
@@ -143,6 +143,10 @@ func (w *watcher) write(now time.Time, rows []watched) error {
 			})
 		},
 	}
+}
+
+func (w *watcher) write(now time.Time, rows []watched) error {
+	view := w.view(now, rows)
 	format := w.o.format
 	if format.IsTable() && w.e.StdoutIsTerminal {
 		if _, err := fmt.Fprint(w.e.Stdout, "\x1b[H\x1b[2J"); err != nil {

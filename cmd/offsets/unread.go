@@ -1,0 +1,87 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"offsets/inspect"
+)
+
+// Partitions that could not be read: equal reasons are said once, with how
+// many partitions they hold for.
+
+// partitionsOf names partitions of a topic.
+func partitionsOf(topic string, partitions []int32) string {
+	if len(partitions) == 1 {
+		return fmt.Sprintf("%s-%d", topic, partitions[0])
+	}
+	return fmt.Sprintf("%d partitions of %s", len(partitions), topic)
+}
+
+// unreadWords is why a partition could not be read.
+func unreadWords(p *inspect.Partition) string {
+	why := string(p.Status)
+	if p.Error != nil {
+		why += ": " + *p.Error
+	}
+	return why
+}
+
+// noteUnread adds a problem for each group, and reason, with partitions that
+// could not be read: their rows say why, and the exit code must not say that
+// all is well.
+func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
+	groups := d.Groups
+	return func(yield func(inspect.Group, error) bool) {
+		for g, err := range groups {
+			count := map[string]int{}
+			for _, p := range g.Unread() {
+				count[unreadWords(p)]++
+			}
+			for _, why := range slices.Sorted(maps.Keys(count)) {
+				d.Problems = append(d.Problems, told(fmt.Sprintf("group %s: %d of %d partitions", g.Group, count[why], len(g.Partitions)), why))
+			}
+			if !yield(g, err) {
+				return
+			}
+		}
+	}
+}
+
+// unreadProblems is a problem for each topic and reason, whatever number of
+// groups it is in the way of.
+func unreadProblems(unread []inspect.UnreadPartition) (out []inspect.Problem) {
+	type key struct{ topic, why string }
+	type found struct {
+		groups     map[string]bool
+		partitions map[int32]bool
+	}
+	byKey := map[key]*found{}
+	for _, u := range unread {
+		k := key{u.Topic, unreadWords(u.Partition)}
+		f := byKey[k]
+		if f == nil {
+			f = &found{map[string]bool{}, map[int32]bool{}}
+			byKey[k] = f
+		}
+		f.groups[u.Group], f.partitions[u.Partition.Partition] = true, true
+	}
+	order := func(a, b key) int { return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.why, b.why)) }
+	for _, k := range slices.SortedFunc(maps.Keys(byKey), order) {
+		f := byKey[k]
+		of := plural(len(f.groups), "group")
+		if len(f.groups) == 1 {
+			of = "group " + slices.Collect(maps.Keys(f.groups))[0]
+		}
+		out = append(out, told(fmt.Sprintf("lag of %s on %s", of, partitionsOf(k.topic, slices.Sorted(maps.Keys(f.partitions)))), k.why))
+	}
+	return out
+}
+
+func told(what, why string) inspect.Problem {
+	return inspect.Problem{What: what, Error: why, Err: errors.New(why)}
+}
