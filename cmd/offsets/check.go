@@ -154,7 +154,7 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 		f.verdicts = append(f.verdicts, v)
 	}
 	f.problems = append(append(f.problems, d.Problems...), groups.problems...)
-	f.tail = checkTail{Holds: holds && len(f.problems) == 0, Visibility: d.Visibility, Errors: append([]inspect.Problem{}, f.problems...)}
+	f.tail = checkTail{Holds: holds && len(f.problems) == 0, Visibility: d.Visibility, Errors: errorsOf(f.problems)}
 	if groups.many {
 		e.visibilityNote(d.Visibility)
 	}

@@ -124,6 +124,10 @@ func TestContract(t *testing.T) {
 	for name, d := range documents() {
 		got[name] = d.fields()
 	}
+	got["codes"] = map[string]string{} // of reasons and errors: a closed set of words
+	for _, code := range reset.Codes() {
+		got["codes"][string(code)] = "code"
+	}
 	if os.Getenv("OFFSETS_UPDATE_CONTRACT") != "" {
 		if _, err := os.Stat(contractFile); err == nil {
 			pinned(t, readContract(t), got)
@@ -143,6 +147,19 @@ func TestContract(t *testing.T) {
 			if _, ok := want[name][path]; !ok {
 				t.Errorf("%s: new field %s is not in %s: run with OFFSETS_UPDATE_CONTRACT=1", name, path, contractFile)
 			}
+		}
+	}
+}
+
+// TestCodesAreDocumented: who gets a code finds it explained.
+func TestCodesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range reset.Codes() {
+		if !strings.Contains(string(doc), "| `"+string(code)+"` |") {
+			t.Errorf("docs/output.md does not have the code %s", code)
 		}
 	}
 }
@@ -194,6 +211,9 @@ func conforms(want map[string]string, path string, v any) []string {
 		is("boolean")
 	case string:
 		is("string", "base64")
+		if strings.HasSuffix(path, "[].code") && !slices.Contains(reset.Codes(), inspect.Code(v)) {
+			faults = append(faults, fmt.Sprintf("%s: %q is no known code", path, v))
+		}
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
 			is("number")

@@ -177,7 +177,7 @@ func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
 				if unread[0].Error != nil {
 					why += ": " + *unread[0].Error
 				}
-				d.Problems = append(d.Problems, inspect.Problem{What: fmt.Sprintf("group %s: %d of %d partitions", g.Group, len(unread), len(g.Partitions)), Error: why, Err: errors.New(why)})
+				d.Problems = append(d.Problems, inspect.Problem{What: fmt.Sprintf("group %s: %d of %d partitions", g.Group, len(unread), len(g.Partitions)), Error: why, Code: unread[0].Code(), Err: errors.New(why)})
 			}
 			if !yield(g, err) {
 				return
@@ -205,7 +205,7 @@ type describeTail struct {
 }
 
 func tailOf(d *inspect.Description) func() any {
-	return func() any { return describeTail{d.Visibility, append([]inspect.Problem{}, d.Problems...)} }
+	return func() any { return describeTail{d.Visibility, errorsOf(d.Problems)} }
 }
 
 // describeLine is one partition with its group, for jsonl and CSV.
