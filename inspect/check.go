@@ -67,15 +67,7 @@ type Verdict struct {
 	// Total is what the table shows.
 	Total Total `json:"-"`
 	// Unjudged is what could not be judged.
-	Unjudged []Unjudged `json:"-"`
-}
-
-// Unjudged is a partition that is neither good nor bad: what the limits are
-// about is not known.
-type Unjudged struct {
-	Topic     string
-	Partition int32
-	Why       string
+	Unjudged []Problem `json:"-"`
 }
 
 // Check holds a group against limits. It is pure.
@@ -105,7 +97,7 @@ func Check(g *Group, l Limits) Verdict {
 		l.partition(g.Type, p, func(check string, value, limit any, format string, args ...any) {
 			breach(check, p, value, limit, format, args...)
 		}, func(format string, args ...any) {
-			v.Unjudged = append(v.Unjudged, Unjudged{p.Topic, p.Partition, fmt.Sprintf(format, args...)})
+			v.Unjudged = append(v.Unjudged, ProblemOf(g.Group, p, fmt.Errorf(format, args...)))
 		})
 	}
 	v.Holds = len(v.Breaches) == 0 && len(v.Unjudged) == 0

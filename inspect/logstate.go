@@ -30,6 +30,9 @@ type StatePartition struct {
 	Pending     []StatePending `json:"pending"`
 	// Certain: compaction cannot have taken away a record that matters.
 	Certain bool `json:"certain"`
+	// DeletedSince: the commit was deleted after the time that is asked about,
+	// maybe with its topic.
+	DeletedSince bool `json:"-"`
 }
 
 // StatePending is a commit of a transaction that was open.
@@ -174,7 +177,7 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 func millisText(ms int64) string { return time.UnixMilli(ms).UTC().Format(TimeFormat) }
 
 func statePartition(key commitlog.CommitKey, c commitlog.Commit, certain bool) StatePartition {
-	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: certain && (c.Missing || c.Value != nil)}
+	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: certain && (c.Missing || c.Value != nil), DeletedSince: c.DeletedSince}
 	for _, w := range c.Pending {
 		if w.Value != nil {
 			row.Pending = append(row.Pending, StatePending{Offset: w.Value.Offset, ProducerID: w.ProducerID, Since: millisText(w.Since)})

@@ -20,7 +20,10 @@ type Options struct {
 	// Clamp moves a target outside the log inside, instead of refusing it.
 	Clamp bool
 	// Touch also writes what does not move.
-	Touch     bool
+	Touch bool
+	// SkipEmpty: a group without anything selected has an empty plan, and is no
+	// error.
+	SkipEmpty bool
 	Isolation Isolation
 	// Type is the type that the group must have, or is to be made with where it
 	// does not exist; "" is any, and makes a classic group.
@@ -100,7 +103,11 @@ func Build(g inspect.Group, o Options, k Known) (Plan, error) {
 	if err := missing(g, o); err != nil {
 		return p, err
 	}
-	if len(p.Partitions) == 0 && len(p.Refusals) == 0 {
+	switch {
+	case len(p.Partitions) > 0 || len(p.Refusals) > 0:
+	case o.SkipEmpty:
+		p.warn(CodeNoCommit, "it has no commits: nothing to do")
+	default:
 		return p, fmt.Errorf("group %s: %w: it has no %ss; name topics with --topic", g.Group, ErrNothingSelected, (&Change{share: p.Type == inspect.Share}).what())
 	}
 	for rest := internal; len(rest) > 0; {
@@ -292,6 +299,12 @@ func (c *Change) then(state map[inspect.TopicPartition]inspect.StatePartition, r
 		return nil
 	case was.TopicID != nil && row.TopicID != nil && *was.TopicID != *row.TopicID:
 		c.fail(CodeTopicRecreated, "the topic was deleted and created again since")
+		return nil
+	}
+	if was.DeletedSince && (was.TopicID == nil || row.TopicID == nil) {
+		// Records with topic ids would tell a topic from another of its name.
+		c.fail(CodeNotCertain, "%d was committed then, but the commit was deleted since, and this log does not tell whether with its topic: if it is the same topic, say --set %s:%d=%d", *was.Committed, row.Topic, row.Partition, *was.Committed)
+		c.failedAs.general = "the commits of then were deleted since, and this log does not tell whether with their topic: if it is the same topic, name the offsets with --set"
 		return nil
 	}
 	to := inspect.Commit{Offset: *was.Committed, LeaderEpoch: -1}

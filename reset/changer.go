@@ -3,6 +3,7 @@ package reset
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,16 @@ func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(g
 		}
 		plans = append(plans, p)
 	}
-	return plans, problems, nil
+	return plans, problems, anySelected(plans)
+}
+
+// anySelected: of many groups some may have nothing to change, but not all.
+func anySelected(plans []Plan) error {
+	empty := func(p Plan) bool { return len(p.Partitions) == 0 && !p.Deletes }
+	if len(plans) > 0 && !slices.ContainsFunc(plans, func(p Plan) bool { return !empty(p) }) {
+		return fmt.Errorf("%w: none of the %d groups has such a commit", ErrNothingSelected, len(plans))
+	}
+	return nil
 }
 
 // describe reads groups with all partitions of their topics and of the named
@@ -202,14 +212,14 @@ func (c *Changer) DeletePlans(ctx context.Context, groups []string, o DeleteOpti
 		}
 		plans = append(plans, p)
 	}
-	return plans, problems, nil
+	return plans, problems, anySelected(plans)
 }
 
 // Times fills in the times of the records at from and to.
 func (c *Changer) Times(ctx context.Context, p *Plan) error {
 	var places []inspect.Place
 	place := func(ch *Change, offset int64) inspect.Place {
-		return inspect.Place{TopicPartition: inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}, Offset: offset, LogStart: *ch.LogStart, LogEnd: *ch.LogEnd}
+		return inspect.Place{TopicPartition: inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}, Offset: min(offset, *ch.LogEnd), LogStart: *ch.LogStart, LogEnd: *ch.LogEnd}
 	}
 	for i := range p.Partitions {
 		ch := &p.Partitions[i]

@@ -121,7 +121,7 @@ func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
 	index := map[inspect.Place]int{}
 	for i := range g.Partitions {
 		if p := &g.Partitions[i]; p.Committed != nil && p.LogStart != nil && p.LogEnd != nil {
-			place := inspect.Place{TopicPartition: p.place(), Offset: *p.Committed, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
+			place := inspect.Place{TopicPartition: p.place(), Offset: min(*p.Committed, *p.LogEnd), LogStart: *p.LogStart, LogEnd: *p.LogEnd}
 			places = append(places, place)
 			index[place] = i
 		}

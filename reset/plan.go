@@ -224,7 +224,7 @@ func (p *Plan) Refused() error {
 
 // Active says who must stop before the plan can be applied; nil if nobody.
 func (p *Plan) Active() error {
-	if p.allowedWhileActive() {
+	if p.allowedWhileActive() || len(p.Partitions) == 0 && !p.Deletes {
 		return nil
 	}
 	var members []string

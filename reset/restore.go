@@ -173,6 +173,10 @@ func (p *Plan) NotPutBack() (out []Reason) {
 func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, epochEnd int64, epochKnown bool) {
 	recreated := w.TopicID != nil && row.TopicID != nil && *w.TopicID != *row.TopicID
 	switch {
+	case row.Status == inspect.TopicGone && !o.Outside && w.Code != CodeNotExported:
+		c.fail(inspect.CodeTopicGone, "%s", notHere(row))
+		c.failedAs.general = "no such topic or partition in this cluster: create it first"
+		return
 	case w.Error != "":
 		c.fail(w.Code, "%s", w.Error)
 		return
@@ -194,11 +198,6 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 	case w.Commit == nil:
 		c.Action = ActionDelete
 		c.note("deletes the %s: there was none before", c.what())
-		return
-	}
-	if row.Status == inspect.TopicGone {
-		c.fail(inspect.CodeTopicGone, "%s", notHere(row))
-		c.failedAs.general = "no such topic or partition in this cluster: create it first"
 		return
 	}
 	if !c.readable(row) {
@@ -251,6 +250,8 @@ type DeleteOptions struct {
 	// Topics are those of which the commits are deleted; none means the whole
 	// group.
 	Topics []TopicSelection
+	// SkipEmpty: a group without such commits has an empty plan, and is no error.
+	SkipEmpty bool
 }
 
 // Delete plans to delete a group, or its commits of some topics.
@@ -276,7 +277,9 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 		p.Partitions = append(p.Partitions, c)
 	}
 	for _, t := range o.Topics {
-		if !found[t.Topic] {
+		if !found[t.Topic] && o.SkipEmpty {
+			p.warn(CodeNoCommit, "it has no commits for topic %s", t.Topic)
+		} else if !found[t.Topic] {
 			return p, fmt.Errorf("group %s: %w: it has no commits for topic %s", g.Group, ErrNothingSelected, t.Topic)
 		}
 	}

@@ -139,17 +139,47 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 	return errors.Join(append([]error{err}, refused...)...)
 }
 
-// tellPlans says on stderr what the reader of a plan may not expect.
+// tellPlans says on stderr what the reader of a plan may not expect: once for
+// all groups of which it holds.
 func (e *env) tellPlans(plans []reset.Plan, o changeOptions) {
+	var order []string
+	of := map[string][]string{}
+	tell := func(format, text, group string) {
+		text = fmt.Sprintf(format, "%[1]s", strings.ReplaceAll(text, "%", "%%"))
+		if of[text] == nil {
+			order = append(order, text)
+		}
+		of[text] = append(of[text], group)
+	}
 	for i := range plans {
 		p := &plans[i]
 		for _, w := range p.Warnings {
-			e.note("group %s: %s", p.Group, w)
+			tell("%s: %s", w, p.Group)
 		}
-		if err := p.Active(); err != nil && !o.execute {
-			e.note("%s", strings.Replace(err.Error(), "refused for", "cannot be applied yet to", 1))
+		var active *reset.RefusedError
+		if err := p.Active(); errors.As(err, &active) && !o.execute {
+			tell("cannot be applied yet to %s: %s", strings.Join(active.Reasons, "; "), p.Group)
 		}
 	}
+	for i, text := range order {
+		if i == problemLines && len(order) > problemLines+1 {
+			e.note("and %d more notes like these: 'reasons' of -o json has them all", len(order)-i)
+			return
+		}
+		e.note(text, groupsText(of[text]))
+	}
+}
+
+// groupsText names groups; of many, the first.
+func groupsText(groups []string) string {
+	const names = 3
+	switch {
+	case len(groups) == 1:
+		return "group " + groups[0]
+	case len(groups) <= names:
+		return "groups " + strings.Join(groups, ", ")
+	}
+	return fmt.Sprintf("%d groups (%s, …)", len(groups), strings.Join(groups[:names], ", "))
 }
 
 func (e *env) writePlanFile(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {

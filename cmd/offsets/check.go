@@ -226,7 +226,7 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 	if err != nil {
 		return nil, err
 	}
-	f := &findings{tail: checkTail{Errors: []inspect.Problem{}}}
+	f := &findings{}
 	holds := true
 	for g, err := range d.Groups {
 		if err != nil {
@@ -234,12 +234,11 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 		}
 		v := inspect.Check(&g, o.limits)
 		holds = holds && v.Holds
-		f.unjudged(&v)
+		f.problems = append(f.problems, v.Unjudged...)
 		f.verdicts = append(f.verdicts, v)
 	}
 	f.problems = append(append(f.problems, d.Problems...), groups.problems...)
-	f.tail.Errors = append(f.tail.Errors, append(d.Problems, groups.problems...)...)
-	f.tail.Holds, f.tail.Visibility = holds && len(f.problems) == 0, d.Visibility
+	f.tail = checkTail{Holds: holds && len(f.problems) == 0, Visibility: d.Visibility, Errors: errorsOf(f.problems)}
 	if groups.many {
 		e.visibilityNote(d.Visibility)
 	}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,21 +16,6 @@ type breachLine struct {
 	Group string `json:"group"`
 	inspect.Breach
 	Unknown int `json:"unknown"` // partitions of the group whose lag is not known
-}
-
-// unjudged takes over what could not be judged of a group: each partition in
-// the JSON document, equal reasons once for people.
-func (f *findings) unjudged(v *inspect.Verdict) {
-	type key struct{ topic, why string }
-	byKey := map[key][]int32{}
-	for _, u := range v.Unjudged {
-		f.tail.Errors = append(f.tail.Errors, told(fmt.Sprintf("group %s, %s-%d", v.Group, u.Topic, u.Partition), u.Why))
-		byKey[key{u.Topic, u.Why}] = append(byKey[key{u.Topic, u.Why}], u.Partition)
-	}
-	order := func(a, b key) int { return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.why, b.why)) }
-	for _, k := range slices.SortedFunc(maps.Keys(byKey), order) {
-		f.problems = append(f.problems, told(fmt.Sprintf("group %s, %s", v.Group, partitionsOf(k.topic, byKey[k])), k.why))
-	}
 }
 
 // writeFindings prints the verdicts. A table says what was checked, and so

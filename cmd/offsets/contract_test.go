@@ -128,6 +128,10 @@ func TestContract(t *testing.T) {
 		got[name] = d.fields()
 	}
 	got[csvContract] = csvHeaders(t)
+	got["codes"] = map[string]string{} // of reasons and errors: a closed set of words
+	for _, code := range reset.Codes() {
+		got["codes"][string(code)] = "code"
+	}
 	if os.Getenv("OFFSETS_UPDATE_CONTRACT") != "" {
 		if _, err := os.Stat(contractFile); err == nil {
 			pinned(t, readContract(t), got)
@@ -199,6 +203,19 @@ func cmdCSVHeader(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// TestCodesAreDocumented: who gets a code finds it explained.
+func TestCodesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range reset.Codes() {
+		if !strings.Contains(string(doc), "| `"+string(code)+"` |") {
+			t.Errorf("docs/output.md does not have the code %s", code)
+		}
+	}
+}
+
 func pinned(t *testing.T, want, got map[string]map[string]string) {
 	for name, fields := range want {
 		for path, typ := range fields {
@@ -249,6 +266,9 @@ func conforms(want map[string]string, path string, v any) []string {
 		is("boolean")
 	case string:
 		is("string", "base64")
+		if strings.HasSuffix(path, "[].code") && !slices.Contains(reset.Codes(), inspect.Code(v)) {
+			faults = append(faults, fmt.Sprintf("%s: %q is no known code", path, v))
+		}
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
 			is("number")

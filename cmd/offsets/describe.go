@@ -187,7 +187,7 @@ type describeTail struct {
 }
 
 func tailOf(d *inspect.Description) func() any {
-	return func() any { return describeTail{d.Visibility, append([]inspect.Problem{}, d.Problems...)} }
+	return func() any { return describeTail{d.Visibility, errorsOf(d.Problems)} }
 }
 
 // describeLine is one partition with its group, for jsonl and CSV.

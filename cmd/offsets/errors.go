@@ -53,17 +53,6 @@ func usagef(format string, args ...any) *usageError {
 	return &usageError{Message: fmt.Sprintf(format, args...)}
 }
 
-// partialError: rows were printed, but not all there are.
-type partialError struct{ Problems []inspect.Problem }
-
-func (e *partialError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.What + ": " + p.Error
-	}
-	return strings.Join(lines, "\n")
-}
-
 // partialWriteError: something was written before it failed.
 type partialWriteError struct{ Err error }
 
@@ -305,20 +294,4 @@ func contextError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// problems turns what could not be read into an error: partial where there is
-// something to show, else failed with the problem itself.
-func problems(ps []inspect.Problem, shown int) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	if shown > 0 {
-		return &partialError{ps}
-	}
-	var errs []error
-	for _, p := range ps {
-		errs = append(errs, fmt.Errorf("%s: %w", p.What, p.Err))
-	}
-	return errors.Join(errs...)
 }

@@ -85,7 +85,7 @@ func exportGroups(ctx context.Context, e *env, cl *kgo.Client, o exportOptions) 
 		return err
 	}
 	failed = append(append(g.problems, d.Problems...), failed...)
-	tail.Visibility, tail.Errors = d.Visibility, append([]inspect.Problem{}, failed...)
+	tail.Visibility, tail.Errors = d.Visibility, errorsOf(failed)
 	if g.many {
 		e.visibilityNote(d.Visibility)
 	}
@@ -105,10 +105,11 @@ func exported(ctx context.Context, changer *reset.Changer, d *inspect.Descriptio
 		for _, err := range errs {
 			failed = append(failed, inspect.Problem{What: "group " + g.Group, Error: err.Error(), Err: err})
 		}
-		for _, p := range x.Partitions {
-			if p.Error != nil {
-				err := errors.New(*p.Error)
-				failed = append(failed, inspect.Problem{What: "group " + g.Group + ", " + p.Topic, Error: *p.Error, Err: err})
+		for i := range g.Partitions {
+			p := &g.Partitions[i]
+			exported := func(x reset.ExportedPartition) bool { return x.Topic == p.Topic && x.Partition == p.Partition }
+			if p.Error != nil && slices.ContainsFunc(x.Partitions, exported) {
+				failed = append(failed, inspect.ProblemOf(g.Group, p, errors.New(*p.Error)))
 			}
 		}
 		groups = append(groups, x)

@@ -22,8 +22,9 @@ func importCommand(e *env) *cli.Command {
 		Description: "FILE is the JSON of export, or the CSV of kafka-consumer-groups; - is standard input. Offsets\n" +
 			"mean the same only in the same topic: where it is another one (another cluster, or a topic that\n" +
 			"was created again), say how to find the place:\n\n" +
-			"   --translate-by time     behind the last record that was read, by its timestamp (records of the\n" +
-			"                           same millisecond count as read); the log end if nothing is younger\n" +
+			"   --translate-by time     at the first record that was not read, by the timestamps around it; where\n" +
+			"                           these are equal or out of order, before it: it may read again, and says\n" +
+			"                           how much, but skips nothing that was not read\n" +
 			"   --translate-by offset   the number as it is\n\n" +
 			"A share group of the file becomes a share group here, and what was acknowledged above its start\n" +
 			"offsets is delivered again.\n\n" +

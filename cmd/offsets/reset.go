@@ -235,7 +235,7 @@ func (o *resetOptions) groups(ctx context.Context, e *env, cl *kgo.Client) ([]st
 	if err != nil {
 		return nil, err
 	}
-	o.named = !g.implied
+	o.named, o.SkipEmpty = !g.implied, g.many
 	if o.execute && g.implied {
 		err := usagef("--execute needs the group on the command line")
 		err.Hint = "offsets reset " + quoted(g.names[0]) + " … --execute"

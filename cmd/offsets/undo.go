@@ -28,7 +28,7 @@ func undoCommand(e *env) *cli.Command {
 			"   offsets undo billing            shows what would be put back\n" +
 			"   offsets undo billing --execute\n" +
 			"   offsets undo --list\n\n" +
-			"Exit: 0 done or planned, 1 failed or no receipt, 2 usage, 4 refused because it would be unsafe\n(the group is active, or has moved on since), 5 some partitions were not written.",
+			"Exit: 0 done or planned, 1 failed or no receipt, 2 usage, 4 refused because it would be unsafe\n(the group is active, or has moved on since) or because nothing can be put back, 5 some partitions\nwere not written or could not be put back.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the argument"},
 			&cli.BoolFlag{Name: "list", Usage: "list the receipts there are"},

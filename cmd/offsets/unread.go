@@ -19,7 +19,11 @@ func partitionsOf(topic string, partitions []int32) string {
 	if len(partitions) == 1 {
 		return fmt.Sprintf("%s-%d", topic, partitions[0])
 	}
-	return fmt.Sprintf("%d partitions of %s", len(partitions), topic)
+	var all []inspect.TopicPartition
+	for _, p := range partitions {
+		all = append(all, inspect.TopicPartition{Topic: topic, Partition: p})
+	}
+	return fmt.Sprintf("%d partitions (%s)", len(partitions), inspect.Fold(all))
 }
 
 // unreadWords is why a partition could not be read.
@@ -38,12 +42,14 @@ func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
 	groups := d.Groups
 	return func(yield func(inspect.Group, error) bool) {
 		for g, err := range groups {
-			count := map[string]int{}
+			count, code := map[string]int{}, map[string]inspect.Code{}
 			for _, p := range g.Unread() {
-				count[unreadWords(p)]++
+				why := unreadWords(p)
+				count[why]++
+				code[why] = p.Code()
 			}
 			for _, why := range slices.Sorted(maps.Keys(count)) {
-				d.Problems = append(d.Problems, told(fmt.Sprintf("group %s: %d of %d partitions", g.Group, count[why], len(g.Partitions)), why))
+				d.Problems = append(d.Problems, told(fmt.Sprintf("group %s: %d of %d partitions", g.Group, count[why], len(g.Partitions)), why, code[why]))
 			}
 			if !yield(g, err) {
 				return
@@ -59,13 +65,14 @@ func unreadProblems(unread []inspect.UnreadPartition) (out []inspect.Problem) {
 	type found struct {
 		groups     map[string]bool
 		partitions map[int32]bool
+		code       inspect.Code
 	}
 	byKey := map[key]*found{}
 	for _, u := range unread {
 		k := key{u.Topic, unreadWords(u.Partition)}
 		f := byKey[k]
 		if f == nil {
-			f = &found{map[string]bool{}, map[int32]bool{}}
+			f = &found{map[string]bool{}, map[int32]bool{}, u.Partition.Code()}
 			byKey[k] = f
 		}
 		f.groups[u.Group], f.partitions[u.Partition.Partition] = true, true
@@ -77,11 +84,11 @@ func unreadProblems(unread []inspect.UnreadPartition) (out []inspect.Problem) {
 		if len(f.groups) == 1 {
 			of = "group " + slices.Collect(maps.Keys(f.groups))[0]
 		}
-		out = append(out, told(fmt.Sprintf("lag of %s on %s", of, partitionsOf(k.topic, slices.Sorted(maps.Keys(f.partitions)))), k.why))
+		out = append(out, told(fmt.Sprintf("lag of %s on %s", of, partitionsOf(k.topic, slices.Sorted(maps.Keys(f.partitions)))), k.why, f.code))
 	}
 	return out
 }
 
-func told(what, why string) inspect.Problem {
-	return inspect.Problem{What: what, Error: why, Err: errors.New(why)}
+func told(what, why string, code inspect.Code) inspect.Problem {
+	return inspect.Problem{What: what, Error: why, Code: code, Err: errors.New(why)}
 }

@@ -97,8 +97,8 @@ func waitingFor(f *findings, failure error) string {
 			out = append(out, v.Group+": "+what)
 		}
 	}
-	for _, p := range f.problems {
-		out = append(out, p.What+": "+p.Error)
+	for _, p := range foldProblems(f.problems) {
+		out = append(out, problemLine(p))
 	}
 	if len(out) > 3 {
 		out = append(out[:3], fmt.Sprintf("and %d more", len(out)-3))

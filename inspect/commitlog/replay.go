@@ -21,6 +21,9 @@ type Commit struct {
 	EffectiveAt int64
 	// Touched: written again after the replay was frozen.
 	Touched bool
+	// DeletedSince: a tombstone was written after the replay was frozen. The topic
+	// may have been deleted then, and created again.
+	DeletedSince bool
 	// Missing: not committed when the replay was frozen, but written since.
 	Missing bool
 	// Pending are the commits of open transactions that would replace it.
@@ -45,6 +48,7 @@ type Replay struct {
 	committed map[string]*cell
 	pending   map[int64]map[string]*cell // by producer id
 	touched   map[string]bool
+	deleted   map[string]bool // a tombstone among what touched it
 	frozen    bool
 }
 
@@ -77,7 +81,7 @@ func (c *cell) value() []byte {
 
 // NewReplay returns the state before the first record.
 func NewReplay() *Replay {
-	return &Replay{committed: map[string]*cell{}, pending: map[int64]map[string]*cell{}, touched: map[string]bool{}}
+	return &Replay{committed: map[string]*cell{}, pending: map[int64]map[string]*cell{}, touched: map[string]bool{}, deleted: map[string]bool{}}
 }
 
 // Freeze ends the time that is asked about: what follows only tells which keys
@@ -99,6 +103,9 @@ func (r *Replay) Record(key, value []byte, logOffset, at, producerID int64) {
 	case r.frozen:
 		if !r.touched[string(key)] {
 			r.touched[string(key)] = true
+		}
+		if value == nil {
+			r.deleted[string(key)] = true
 		}
 	case value == nil:
 		delete(r.committed, string(key))
@@ -151,7 +158,7 @@ func (r *Replay) Commits() map[CommitKey]Commit {
 	}
 	for raw, c := range r.committed {
 		if key, ok := get(raw); ok {
-			out[key] = Commit{Value: decodeCell(c), EffectiveAt: c.at, Touched: r.touched[raw]}
+			out[key] = Commit{Value: decodeCell(c), EffectiveAt: c.at, Touched: r.touched[raw], DeletedSince: r.deleted[raw]}
 		}
 	}
 	for producer, commits := range r.pending {
