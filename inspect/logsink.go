@@ -30,7 +30,7 @@ type sink interface {
 type chunk struct {
 	rows   []LogRecord
 	lines  []byte // JSON lines
-	count  int    // of rows or lines
+	count  int    // of rows, lines or keys
 	replay *partitionState
 	err    error
 }
@@ -206,7 +206,10 @@ func (s *stamp) append(b []byte, ms int64) []byte {
 }
 
 // stateSink replays; markers come in their place.
-type stateSink struct{ p *partitionState }
+type stateSink struct {
+	p      *partitionState
+	groups func(string) bool // wanted; nil: all
+}
 
 func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
 	err := b.Records(func(r segment.Record) error {
@@ -233,7 +236,12 @@ func (s *stateSink) ended(offset int64, err error) {
 	s.p.replay.Reached(offset)
 }
 
-func (s *stateSink) take(last bool) (chunk, bool) { return chunk{replay: s.p}, last }
+func (s *stateSink) take(last bool) (chunk, bool) {
+	if !last {
+		return chunk{}, false
+	}
+	return chunk{replay: s.p, count: s.p.finish(s.groups)}, true
+}
 
 // batchDamage is a batch of which the records turned out unreadable.
 func batchDamage(b *segment.Batch, err error) *segment.DamageError {

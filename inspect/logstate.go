@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -58,7 +59,22 @@ type LogState struct {
 type partitionState struct {
 	partition *int32
 	place     *placement
-	replay    *commitlog.Replay
+	replay    *commitlog.Replay                        // nil when it is finished
+	commits   map[commitlog.CommitKey]commitlog.Commit // of the groups wanted
+	complete  bool
+	since     int64 // ms
+	any       bool  // since is valid
+}
+
+// finish decodes what is left, and counts it.
+func (p *partitionState) finish(groups func(string) bool) int {
+	p.commits, p.complete = p.replay.Commits(), p.replay.Complete()
+	p.since, p.any = p.replay.Since()
+	p.replay = nil
+	if groups != nil {
+		maps.DeleteFunc(p.commits, func(key commitlog.CommitKey, _ commitlog.Commit) bool { return !groups(key.Group) })
+	}
+	return len(p.commits)
 }
 
 // StateOptions says which state is wanted.
@@ -93,7 +109,7 @@ func (o StateOptions) sinks() sinkMaker {
 		asOf = o.AsOf.UnixMilli()
 	}
 	return func(partition *int32, place *placement) sink {
-		return &stateSink{&partitionState{partition: partition, place: place, replay: commitlog.NewReplay(asOf)}}
+		return &stateSink{&partitionState{partition: partition, place: place, replay: commitlog.NewReplay(asOf)}, o.Groups}
 	}
 }
 
@@ -136,13 +152,16 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 	out := &LogState{Complete: true}
 	byGroup := map[string]*StateGroup{}
 	for _, p := range parts {
-		out.Complete = p.replay.Complete() && out.Complete
-		if since, ok := p.replay.Since(); ok {
-			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(since)})
+		// A group that is somewhere says nothing of the other partitions.
+		if only := o.Filter.OnlyGroups; len(only) == 0 || len(p.commits) > 0 || p.place.mayHold(only, p.partition) {
+			out.Complete = out.Complete && p.complete
 		}
-		for key, c := range p.replay.Commits() {
+		if p.any {
+			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.since)})
+		}
+		for key, c := range p.commits {
 			p.place.check(key.Group, p.partition)
-			if o.Groups != nil && !o.Groups(key.Group) || c.Absent && c.Certain && len(c.Pending) == 0 && !o.Absent {
+			if c.Absent && c.Certain && len(c.Pending) == 0 && !o.Absent {
 				continue // certainly nothing
 			}
 			g := byGroup[key.Group]
