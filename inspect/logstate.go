@@ -151,9 +151,13 @@ func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 func conclude(parts []*partitionState, o StateOptions) *LogState {
 	out := &LogState{Complete: true}
 	byGroup := map[string]*StateGroup{}
+	found := 0
 	for _, p := range parts {
-		// A group that is somewhere says nothing of the other partitions.
-		if only := o.Filter.OnlyGroups; len(only) == 0 || len(p.commits) > 0 || p.place.mayHold(only, p.partition) {
+		found += len(p.commits)
+	}
+	for _, p := range parts {
+		// A group that has been found is nowhere else.
+		if found == 0 || len(o.Filter.OnlyGroups) != 1 || len(p.commits) > 0 {
 			out.Complete = out.Complete && p.complete
 		}
 		if p.any {
