@@ -147,7 +147,7 @@ func checkHistory(t *testing.T, dir string, i int, l pair, exact bool) {
 // Of a whole log the history is the truth; after compaction it is nothing else.
 func TestHistoryIsTrue(t *testing.T) {
 	for _, compact := range []bool{false, true} {
-		dir, logs := randomLogs(t, 300, 11, compact)
+		dir, logs := randomLogs(t, 150, 11, compact)
 		for i, l := range logs {
 			checkHistory(t, dir, i, l, !compact)
 		}
