@@ -75,6 +75,8 @@ func (s *countSink) batch(b *segment.Batch, from, end int64, state states) {
 	})
 }
 
+func (s *countSink) ended(int64, error) {}
+
 func (s *countSink) damaged(*segment.DamageError) {}
 func (s *countSink) looksAhead() bool             { return false }
 func (s *countSink) take(bool) (chunk, bool)      { return chunk{}, false }

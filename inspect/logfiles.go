@@ -89,8 +89,11 @@ func (part logPart) read(s sink, send func(chunk) bool) {
 		if errors.Is(err, errStopped) {
 			return
 		}
-		if err != nil && !send(chunk{err: fmt.Errorf("%s: %w", file, err)}) {
-			return
+		if err != nil {
+			s.ended(0, err)
+			if !send(chunk{err: fmt.Errorf("%s: %w", file, err)}) {
+				return
+			}
 		}
 	}
 	_ = pass(true)

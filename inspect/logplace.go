@@ -1,13 +1,14 @@
 package inspect
 
 import (
+	"slices"
 	"sync"
 
 	"offsets/inspect/commitlog"
 )
 
 // placement notices groups of which records lie where Kafka would not write
-// them. A nil placement notices nothing.
+// them. A nil placement notices nothing, as does one that has nobody to tell.
 type placement struct {
 	partitions int32
 	tell       func(Misplaced)
@@ -17,14 +18,11 @@ type placement struct {
 }
 
 func newPlacement(partitions int32, tell func(Misplaced)) *placement {
-	if tell == nil {
-		return nil
-	}
 	return &placement{partitions: partitions, tell: tell, told: map[string]bool{}}
 }
 
 func (p *placement) check(group string, partition *int32) {
-	if p == nil || partition == nil {
+	if p == nil || p.tell == nil || partition == nil {
 		return
 	}
 	own := commitlog.PartitionOf(group, p.partitions)
@@ -37,4 +35,11 @@ func (p *placement) check(group string, partition *int32) {
 		p.told[group] = true
 		p.tell(Misplaced{Group: group, Partition: *partition, Own: own})
 	}
+}
+
+// mayHold says whether Kafka would write one of the groups into a partition.
+func (p *placement) mayHold(groups []string, partition *int32) bool {
+	return p == nil || partition == nil || slices.ContainsFunc(groups, func(g string) bool {
+		return commitlog.PartitionOf(g, p.partitions) == *partition
+	})
 }

@@ -311,6 +311,7 @@ func (p *partitionReader) run(ctx context.Context, e *ends, since int64) {
 			err = p.read(ctx, from, end, 0, func([]kmsg.FetchResponseTopicPartitionAbortedTransaction) {}, func(*segment.Batch) states { return tx.State })
 		}
 	}
+	p.sink.ended(end, err)
 	if passErr := p.pass(true); err == nil {
 		err = passErr
 	}

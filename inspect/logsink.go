@@ -16,6 +16,9 @@ type sink interface {
 	// batch takes a batch's records from offset from on, and below end.
 	batch(b *segment.Batch, from, end int64, state states)
 	damaged(d *segment.DamageError)
+	// ended: there is nothing more below an offset; or the error kept what lies
+	// there from being read.
+	ended(offset int64, err error)
 	// looksAhead: states must be known when a batch comes, before its marker.
 	looksAhead() bool
 	// take returns what has come together, if it is enough to be passed on; all
@@ -27,7 +30,7 @@ type sink interface {
 type chunk struct {
 	rows   []LogRecord
 	lines  []byte // JSON lines
-	count  int    // of rows or lines
+	count  int    // of rows, lines or keys
 	replay *partitionState
 	err    error
 }
@@ -74,6 +77,8 @@ func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
 }
 
 func (s *rowSink) looksAhead() bool { return true }
+
+func (s *rowSink) ended(int64, error) {}
 
 func (s *rowSink) damaged(d *segment.DamageError) {
 	if row := damagedRow(d, s.partition); s.make.filter.takes(&row, time.Time{}) {
@@ -201,7 +206,10 @@ func (s *stamp) append(b []byte, ms int64) []byte {
 }
 
 // stateSink replays; markers come in their place.
-type stateSink struct{ p *partitionState }
+type stateSink struct {
+	p      *partitionState
+	groups func(string) bool // wanted; nil: all
+}
 
 func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
 	err := b.Records(func(r segment.Record) error {
@@ -211,15 +219,29 @@ func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
 		return nil
 	})
 	if err != nil {
-		s.p.next = -1
+		s.p.replay.Damaged()
 	}
+	s.p.replay.Reached(min(b.NextOffset(), end))
 }
 
 func (s *stateSink) looksAhead() bool { return false }
 
-func (s *stateSink) damaged(*segment.DamageError) { s.p.next = -1 } // a gap
+func (s *stateSink) damaged(*segment.DamageError) { s.p.replay.Damaged() }
 
-func (s *stateSink) take(last bool) (chunk, bool) { return chunk{replay: s.p}, last }
+func (s *stateSink) ended(offset int64, err error) {
+	if err != nil {
+		s.p.replay.Damaged()
+		return
+	}
+	s.p.replay.Reached(offset)
+}
+
+func (s *stateSink) take(last bool) (chunk, bool) {
+	if !last {
+		return chunk{}, false
+	}
+	return chunk{replay: s.p, count: s.p.finish(s.groups)}, true
+}
 
 // batchDamage is a batch of which the records turned out unreadable.
 func batchDamage(b *segment.Batch, err error) *segment.DamageError {

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"math"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,7 +28,7 @@ type StatePartition struct {
 	CommitTime  *string        `json:"commit_time"`
 	TopicID     *string        `json:"topic_id"`
 	Pending     []StatePending `json:"pending"`
-	// Certain: compaction cannot have taken away a record that matters.
+	// Certain: no record that is missing in the log can make it untrue.
 	Certain bool `json:"certain"`
 	// DeletedSince: the commit was deleted after the time that is asked about,
 	// maybe with its topic.
@@ -56,19 +56,32 @@ type LogState struct {
 	// ShareGroups are those of the wanted groups that the log shows to be share
 	// groups: their start offsets are not in it.
 	ShareGroups []string
+	// Complete: of what is not listed it is certain that nothing was committed.
+	// Else compaction may have taken away all records of a key.
+	Complete bool
 }
 
-// partitionState replays one log partition up to a time, and watches the rest
-// of it for what compaction may hide.
+// partitionState replays one log partition.
 type partitionState struct {
 	partition *int32
 	place     *placement
-	asOf      int64 // ms
-	replay    *commitlog.Replay
-	next      int64 // expected offset; -1: any
-	complete  int64 // ms of the first record after the last gap
-	any       bool
 	shares    sharesOf
+	replay    *commitlog.Replay                        // nil when it is finished
+	commits   map[commitlog.CommitKey]commitlog.Commit // of the groups wanted
+	complete  bool
+	since     int64 // ms
+	any       bool  // since is valid
+}
+
+// finish decodes what is left, and counts it.
+func (p *partitionState) finish(groups func(string) bool) int {
+	p.commits, p.complete = p.replay.Commits(), p.replay.Complete()
+	p.since, p.any = p.replay.Since()
+	p.replay = nil
+	if groups != nil {
+		maps.DeleteFunc(p.commits, func(key commitlog.CommitKey, _ commitlog.Commit) bool { return !groups(key.Group) })
+	}
+	return len(p.commits)
 }
 
 // StateOptions says which state is wanted.
@@ -79,14 +92,15 @@ type StateOptions struct {
 	Groups func(string) bool
 	// Filter may name partitions, and groups whose partitions alone are read.
 	Filter LogFilter
+	// Absent also lists keys of which it is certain that nothing was committed,
+	// as far as the log has records of them.
+	Absent bool
 	// Problem is told of what could not be read.
 	Problem func(error)
 }
 
-// State replays the live log into what was committed at a time.
-//
-// At a time before the last gap in the offsets the log may have lost the record
-// that counted: a key that was written again after the time is then uncertain.
+// State replays the live log into what was committed at a time, by the rules of
+// [commitlog.Replay]: they say what of it is certain.
 func (c *Cluster) State(ctx context.Context, o StateOptions) *LogState {
 	return state(c.readLog(ctx, o.Filter, o.sinks()), o)
 }
@@ -97,40 +111,39 @@ func StateOfFiles(ctx context.Context, paths []string, o StateOptions) *LogState
 }
 
 func (o StateOptions) sinks() sinkMaker {
-	asOf := int64(math.MaxInt64)
+	asOf := int64(commitlog.AtTheEnd)
 	if !o.AsOf.IsZero() {
 		asOf = o.AsOf.UnixMilli()
 	}
 	return func(partition *int32, place *placement) sink {
-		return &stateSink{&partitionState{partition: partition, place: place, asOf: asOf, replay: commitlog.NewReplay(), next: -1, shares: sharesOf{}}}
+		return &stateSink{&partitionState{partition: partition, place: place, replay: commitlog.NewReplay(asOf), shares: sharesOf{}}, o.Groups}
 	}
 }
 
 func state(chunks iter.Seq[chunk], o StateOptions) *LogState {
 	var parts []*partitionState
+	failed := false
 	for ch := range chunks {
 		if ch.err != nil {
+			failed = true
 			o.Problem(ch.err)
 		}
 		if ch.replay != nil {
 			parts = append(parts, ch.replay)
 		}
 	}
-	return conclude(parts, o)
+	s := conclude(parts, o)
+	s.Complete = s.Complete && !failed
+	return s
 }
 
 func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 	r.Timestamp = writtenAt(r)
-	if r.Offset != p.next {
-		p.complete, p.any = r.Timestamp, true
-	}
-	p.next = r.Offset + 1
-	if r.Timestamp > p.asOf {
-		p.replay.Freeze()
-	}
 	if b.IsControl() {
-		if m, err := segment.ParseMarker(r); err == nil {
-			p.replay.Marker(b.ProducerID, m.Type == "commit", r.Timestamp)
+		if m, err := segment.ParseMarker(r); err == nil && (m.Type == segment.CommitMarker || m.Type == segment.AbortMarker) {
+			p.replay.Marker(b.ProducerID, m.Type == segment.CommitMarker, r.Offset, r.Timestamp)
+		} else {
+			p.replay.Place(r.Offset, r.Timestamp)
 		}
 		return
 	}
@@ -144,16 +157,23 @@ func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 
 // conclude collects the partitions' states by group.
 func conclude(parts []*partitionState, o StateOptions) *LogState {
-	out := &LogState{ShareGroups: shareGroups(parts, o.Groups)}
+	out := &LogState{Complete: true, ShareGroups: shareGroups(parts, o.Groups)}
 	byGroup := map[string]*StateGroup{}
+	found := 0
 	for _, p := range parts {
-		if p.any {
-			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.complete)})
+		found += len(p.commits)
+	}
+	for _, p := range parts {
+		// A group that has been found is nowhere else.
+		if found == 0 || len(o.Filter.OnlyGroups) != 1 || len(p.commits) > 0 {
+			out.Complete = out.Complete && p.complete
 		}
-		incomplete := p.asOf < p.complete
-		for key, c := range p.replay.Commits() {
+		if p.any {
+			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.since)})
+		}
+		for key, c := range p.commits {
 			p.place.check(key.Group, p.partition)
-			if o.Groups != nil && !o.Groups(key.Group) || c.Missing && len(c.Pending) == 0 && !incomplete {
+			if c.Absent && c.Certain && len(c.Pending) == 0 && !o.Absent {
 				continue // certainly nothing
 			}
 			g := byGroup[key.Group]
@@ -161,7 +181,7 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 				g = &StateGroup{Group: key.Group}
 				byGroup[key.Group] = g
 			}
-			g.Partitions = append(g.Partitions, statePartition(key, c, !incomplete || !c.Touched))
+			g.Partitions = append(g.Partitions, statePartition(key, c))
 		}
 	}
 	for _, g := range byGroup {
@@ -176,8 +196,8 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 
 func millisText(ms int64) string { return time.UnixMilli(ms).UTC().Format(TimeFormat) }
 
-func statePartition(key commitlog.CommitKey, c commitlog.Commit, certain bool) StatePartition {
-	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: certain && (c.Missing || c.Value != nil), DeletedSince: c.DeletedSince}
+func statePartition(key commitlog.CommitKey, c commitlog.Commit) StatePartition {
+	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: c.Certain, DeletedSince: c.DeletedSince}
 	for _, w := range c.Pending {
 		if w.Value != nil {
 			row.Pending = append(row.Pending, StatePending{Offset: w.Value.Offset, ProducerID: w.ProducerID, Since: millisText(w.Since)})

@@ -118,7 +118,7 @@ func (c *Changer) ask(ctx context.Context, g inspect.Group, o Options) (Known, e
 			}
 			k.at[ms] = found
 		case p.kind == asOf && g.Type != inspect.Share && k.as[ms] == nil:
-			state, err := c.stateOf(ctx, g.Group, p.time)
+			state, err := c.stateThen(ctx, &g, p.time)
 			if err != nil {
 				return k, err
 			}
@@ -137,16 +137,34 @@ func readable(g inspect.Group) (out []inspect.TopicPartition) {
 	return out
 }
 
-// stateOf replays the commit log for one group up to a time.
-func (c *Changer) stateOf(ctx context.Context, group string, at time.Time) (map[inspect.TopicPartition]inspect.StatePartition, error) {
+// stateThen is what the group had committed at a time. A partition of the group
+// that is not in it had certainly nothing.
+func (c *Changer) stateThen(ctx context.Context, g *inspect.Group, at time.Time) (map[inspect.TopicPartition]inspect.StatePartition, error) {
+	state, complete, err := c.stateOf(ctx, g.Group, at)
+	if err != nil || complete {
+		return state, err
+	}
+	for i := range g.Partitions {
+		row := &g.Partitions[i]
+		tp := inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}
+		if _, known := state[tp]; !known {
+			state[tp] = inspect.StatePartition{Topic: row.Topic, Partition: row.Partition} // not certain
+		}
+	}
+	return state, nil
+}
+
+// stateOf replays the commit log for one group up to a time; the zero time is
+// now. It also says whether what is not in it was certainly not committed.
+func (c *Changer) stateOf(ctx context.Context, group string, at time.Time) (map[inspect.TopicPartition]inspect.StatePartition, bool, error) {
 	var failed []string
 	is := func(name string) bool { return name == group }
 	s := c.cluster.State(ctx, inspect.StateOptions{
-		AsOf: at, Groups: is, Filter: inspect.LogFilter{OnlyGroups: []string{group}, Groups: is},
+		AsOf: at, Groups: is, Filter: inspect.LogFilter{OnlyGroups: []string{group}, Groups: is}, Absent: true,
 		Problem: func(err error) { failed = append(failed, err.Error()) },
 	})
 	if len(failed) > 0 {
-		return nil, fmt.Errorf("reading the commit log: %s", strings.Join(failed, "; "))
+		return nil, false, fmt.Errorf("reading the commit log: %s", strings.Join(failed, "; "))
 	}
 	out := map[inspect.TopicPartition]inspect.StatePartition{}
 	for _, g := range s.Groups {
@@ -154,7 +172,7 @@ func (c *Changer) stateOf(ctx context.Context, group string, at time.Time) (map[
 			out[inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
 		}
 	}
-	return out, ctx.Err()
+	return out, s.Complete, ctx.Err()
 }
 
 // RestorePlan plans to put commits in place (see [Restore]).

@@ -87,7 +87,7 @@ func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOpti
 		})
 	}
 	if o.CommitTimes && g.Type != inspect.Share {
-		if state, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
+		if state, _, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
 			problems = append(problems, fmt.Errorf("commit times of group %s: %w", g.Group, err))
 		} else {
 			out.commitTimes(state)

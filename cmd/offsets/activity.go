@@ -47,7 +47,7 @@ func (a *activity) footer(g *inspect.Group, now time.Time) string {
 		a.stop()
 	}
 	var parts []string
-	if at := seen.StateSince; !at.IsZero() && (g.State == "Stable" || g.State == "Empty") {
+	if at := seen.StateSince; !at.IsZero() && g.Type == inspect.Classic && (g.State == "Stable" || g.State == "Empty") {
 		parts = append(parts, fmt.Sprintf("%s since %s, %s ago", g.State, timestamp(at), ago(now.Sub(at))))
 	}
 	switch {
@@ -82,7 +82,7 @@ func nextCommand(g *inspect.Group) string {
 	}
 	switch {
 	case pending:
-		return fmt.Sprintf("a transaction holds commits back: 'offsets history %s' shows since when", name)
+		return fmt.Sprintf("a transaction holds commits back: 'offsets decode --state --group %s' shows whose, and since when", name)
 	case seen[inspect.PastEnd], seen[inspect.Lost]:
 		return fmt.Sprintf("'offsets policy %s' shows what a consumer does where the commit is outside the log", name)
 	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:

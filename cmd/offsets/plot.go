@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guptarohit/asciigraph"
@@ -28,6 +29,9 @@ func newPlot() *plot { return &plot{at: map[inspect.TopicPartition]int64{}} }
 // note takes an event; those that commit nothing are ignored.
 func (p *plot) note(e inspect.Event) {
 	if e.Event != inspect.EventCommit && e.Event != inspect.EventTxnCommit || e.Topic == nil || e.Partition == nil || e.Committed == nil {
+		return
+	}
+	if slices.Contains(e.Signs, inspect.SignSuperseded) {
 		return
 	}
 	t, err := time.Parse(inspect.TimeFormat, e.Time)
