@@ -2,8 +2,8 @@ package reset
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -57,17 +57,17 @@ func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(g
 	if err != nil {
 		return nil, nil, err
 	}
-	var plans []Plan
-	for _, g := range described {
-		o := fixed[g.Group]
-		known, err := c.ask(ctx, g, o)
+	known, err := c.ask(ctx, described, fixed)
+	if err != nil {
+		return nil, nil, err
+	}
+	plans := make([]Plan, 0, len(described))
+	for i := range described {
+		p, err := Build(described[i], fixed[described[i].Group], known)
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err := Build(g, o, known)
-		if err != nil {
-			return nil, nil, err
-		}
+		described[i] = inspect.Group{} // the plan has what is needed of it
 		plans = append(plans, p)
 	}
 	return plans, problems, nil
@@ -90,31 +90,45 @@ func (c *Changer) describe(ctx context.Context, groups, topics []string, createG
 	return out, d.Problems, nil
 }
 
-// ask finds what the positions need to know beyond the group.
-func (c *Changer) ask(ctx context.Context, g inspect.Group, o Options) (Known, error) {
+// ask finds what the positions need to know beyond the groups: for all groups
+// together, because each look at the commit log reads a good part of it.
+func (c *Changer) ask(ctx context.Context, groups []inspect.Group, options map[string]Options) (Known, error) {
 	k := Known{at: map[int64]map[inspect.TopicPartition]inspect.AtTime{}, as: map[int64]map[string]map[inspect.TopicPartition]inspect.StatePartition{}}
-	for _, p := range o.positions() {
-		ms := p.time.UnixMilli()
-		switch {
-		case p.kind == since && k.at[ms] == nil:
-			times := map[inspect.TopicPartition]time.Time{}
-			for _, tp := range readable(g) {
-				times[tp] = p.time
+	times := map[int64]map[inspect.TopicPartition]time.Time{}
+	states := map[int64][]string{}
+	for _, g := range groups {
+		o := options[g.Group]
+		for _, p := range o.positions() {
+			switch ms := p.time.UnixMilli(); p.kind {
+			case since:
+				if times[ms] == nil {
+					times[ms] = map[inspect.TopicPartition]time.Time{}
+				}
+				for _, tp := range readable(g) {
+					times[ms][tp] = p.time
+				}
+			case asOf:
+				if of := states[ms]; len(of) == 0 || of[len(of)-1] != g.Group {
+					states[ms] = append(of, g.Group)
+				}
 			}
-			found, err := c.cluster.OffsetsAt(ctx, times)
-			if err != nil {
-				return k, err
-			}
-			k.at[ms] = found
-		case p.kind == asOf && k.as[ms] == nil:
-			state, err := c.stateOf(ctx, g.Group, p.time)
-			if err != nil {
-				return k, err
-			}
-			k.as[ms] = map[string]map[inspect.TopicPartition]inspect.StatePartition{g.Group: state}
 		}
 	}
-	return k, ctx.Err()
+	for ms, wanted := range times {
+		found, err := c.cluster.OffsetsAt(ctx, wanted)
+		if err != nil {
+			return k, err
+		}
+		k.at[ms] = found
+	}
+	for ms, names := range states {
+		state, failed := c.stateOf(ctx, names, time.UnixMilli(ms))
+		if len(failed) > 0 {
+			return k, errors.Join(failed...)
+		}
+		k.as[ms] = state
+	}
+	return k, context.Cause(ctx)
 }
 
 func readable(g inspect.Group) (out []inspect.TopicPartition) {
@@ -126,24 +140,27 @@ func readable(g inspect.Group) (out []inspect.TopicPartition) {
 	return out
 }
 
-// stateOf replays the commit log for one group up to a time.
-func (c *Changer) stateOf(ctx context.Context, group string, at time.Time) (map[inspect.TopicPartition]inspect.StatePartition, error) {
-	var failed []string
-	is := func(name string) bool { return name == group }
-	s := c.cluster.State(ctx, inspect.StateOptions{
-		AsOf: at, Groups: is, Filter: inspect.LogFilter{OnlyGroups: []string{group}, Groups: is},
-		Problem: func(err error) { failed = append(failed, err.Error()) },
-	})
-	if len(failed) > 0 {
-		return nil, fmt.Errorf("reading the commit log: %s", strings.Join(failed, "; "))
+// stateOf replays the commit log for some groups up to a time; failed is what
+// could not be read of it.
+func (c *Changer) stateOf(ctx context.Context, groups []string, at time.Time) (out map[string]map[inspect.TopicPartition]inspect.StatePartition, failed []error) {
+	out = make(map[string]map[inspect.TopicPartition]inspect.StatePartition, len(groups))
+	if len(groups) == 0 {
+		return out, nil // no filter would mean all
 	}
-	out := map[inspect.TopicPartition]inspect.StatePartition{}
+	for _, name := range groups {
+		out[name] = map[inspect.TopicPartition]inspect.StatePartition{}
+	}
+	is := func(name string) bool { return out[name] != nil }
+	s := c.cluster.State(ctx, inspect.StateOptions{
+		AsOf: at, Groups: is, Filter: inspect.LogFilter{OnlyGroups: groups, Groups: is},
+		Problem: func(err error) { failed = append(failed, fmt.Errorf("reading the commit log: %w", err)) },
+	})
 	for _, g := range s.Groups {
 		for _, p := range g.Partitions {
-			out[inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
+			out[g.Group][inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
 		}
 	}
-	return out, ctx.Err()
+	return out, failed
 }
 
 // RestorePlan plans to put commits in place (see [Restore]).
@@ -204,17 +221,19 @@ func (c *Changer) DeletePlans(ctx context.Context, groups []string, o DeleteOpti
 	return plans, problems, nil
 }
 
-// Times fills in the times of the records at from and to.
-func (c *Changer) Times(ctx context.Context, p *Plan) error {
+// Times fills in the times of the records at from and to of all plans.
+func (c *Changer) Times(ctx context.Context, plans ...*Plan) error {
 	var places []inspect.Place
 	place := func(ch *Change, offset int64) inspect.Place {
 		return inspect.Place{TopicPartition: inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}, Offset: offset, LogStart: *ch.LogStart, LogEnd: *ch.LogEnd}
 	}
-	for i := range p.Partitions {
-		ch := &p.Partitions[i]
-		for _, offset := range []*int64{ch.From, ch.To} {
-			if offset != nil && ch.LogStart != nil && ch.LogEnd != nil {
-				places = append(places, place(ch, *offset))
+	for _, p := range plans {
+		for i := range p.Partitions {
+			ch := &p.Partitions[i]
+			for _, offset := range []*int64{ch.From, ch.To} {
+				if offset != nil && ch.LogStart != nil && ch.LogEnd != nil {
+					places = append(places, place(ch, *offset))
+				}
 			}
 		}
 	}
@@ -232,9 +251,11 @@ func (c *Changer) Times(ctx context.Context, p *Plan) error {
 		}
 		return ptr(time.UnixMilli(*after).UTC().Format(inspect.TimeFormat))
 	}
-	for i := range p.Partitions {
-		ch := &p.Partitions[i]
-		ch.FromTime, ch.ToTime = show(ch, ch.From), show(ch, ch.To)
+	for _, p := range plans {
+		for i := range p.Partitions {
+			ch := &p.Partitions[i]
+			ch.FromTime, ch.ToTime = show(ch, ch.From), show(ch, ch.To)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"offsets/inspect"
@@ -64,13 +65,56 @@ type ExportOptions struct {
 	Times bool
 	// Topics selects; none means all that have a commit.
 	Topics []TopicSelection
+	// Problem is told what could not be looked up; the commits are there all the
+	// same. nil does not want to know.
+	Problem func(inspect.Problem)
 }
 
-// ExportGroup reads what a described group has committed. Problems are what
-// could not be looked up; the commits are there all the same.
-func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOptions) (ExportedGroup, []error) {
+// Limits of what is looked up together, and in memory, in groups and rows.
+const (
+	exportGroupsAtOnce = 1000
+	exportRowsAtOnce   = 50_000
+)
+
+// Export reads what described groups have committed, some hundred groups at a
+// time, in their order. It ends at the first error of groups.
+func (c *Changer) Export(ctx context.Context, groups iter.Seq2[inspect.Group, error], o ExportOptions) iter.Seq2[ExportedGroup, error] {
+	return func(yield func(ExportedGroup, error) bool) {
+		var batch []ExportedGroup
+		rows := 0
+		done := func() bool {
+			err := c.lookUp(ctx, batch, o)
+			for i := range batch {
+				if err == nil && !yield(batch[i], nil) {
+					return false
+				}
+			}
+			if err != nil {
+				yield(ExportedGroup{}, err)
+			}
+			batch, rows = nil, 0
+			return err == nil
+		}
+		for g, err := range groups {
+			if err != nil {
+				if done() {
+					yield(ExportedGroup{}, err)
+				}
+				return
+			}
+			x := exported(g, o)
+			batch, rows = append(batch, x), rows+len(x.Partitions)
+			if (len(batch) == exportGroupsAtOnce || rows >= exportRowsAtOnce) && !done() {
+				return
+			}
+		}
+		done()
+	}
+}
+
+// exported is a group without its times.
+func exported(g inspect.Group, o ExportOptions) ExportedGroup {
 	out := ExportedGroup{Group: g.Group, Type: g.Type, State: g.State, ProtocolType: g.ProtocolType, Partitions: []ExportedPartition{}}
-	var problems []error
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
 		failed := row.Committed == nil && row.Error != nil
@@ -82,19 +126,37 @@ func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOpti
 			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error,
 		})
 	}
-	if o.CommitTimes && g.Type != inspect.Share {
-		if state, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
-			problems = append(problems, fmt.Errorf("commit times of group %s: %w", g.Group, err))
-		} else {
-			out.commitTimes(state)
+	return out
+}
+
+// lookUp fills in the times of some groups; its error is that of the context.
+func (c *Changer) lookUp(ctx context.Context, groups []ExportedGroup, o ExportOptions) error {
+	problem := func(what string, err error) {
+		if o.Problem != nil && ctx.Err() == nil { // else that is all there is to say
+			o.Problem(inspect.Problem{What: what, Error: err.Error(), Err: err})
+		}
+	}
+	if o.CommitTimes {
+		var names []string
+		for i := range groups {
+			if groups[i].Type != inspect.Share {
+				names = append(names, groups[i].Group)
+			}
+		}
+		state, failed := c.stateOf(ctx, names, time.Time{})
+		for _, err := range failed {
+			problem("times of commits", err)
+		}
+		for i := range groups {
+			groups[i].commitTimes(state[groups[i].Group])
 		}
 	}
 	if o.Times {
-		if err := c.exportTimes(ctx, &out); err != nil {
-			problems = append(problems, fmt.Errorf("times of records of group %s: %w", g.Group, err))
+		if err := c.recordTimes(ctx, groups, problem); err != nil {
+			problem("times of records", err)
 		}
 	}
-	return out, problems
+	return context.Cause(ctx)
 }
 
 func (g *ExportedGroup) commitTimes(state map[inspect.TopicPartition]inspect.StatePartition) {
@@ -112,29 +174,48 @@ func (p *ExportedPartition) place() inspect.TopicPartition {
 	return inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}
 }
 
-func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
+// recordTimes reads the records next to all the groups' commits together: many
+// groups are often at the same places.
+func (c *Changer) recordTimes(ctx context.Context, groups []ExportedGroup, problem func(string, error)) error {
 	var places []inspect.Place
-	index := map[inspect.Place]int{}
-	for i := range g.Partitions {
-		if p := &g.Partitions[i]; p.Committed != nil && p.LogStart != nil && p.LogEnd != nil {
-			place := inspect.Place{TopicPartition: p.place(), Offset: *p.Committed, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
-			places = append(places, place)
-			index[place] = i
+	for i := range groups {
+		for j := range groups[i].Partitions {
+			if place, ok := groups[i].Partitions[j].readAt(); ok {
+				places = append(places, place)
+			}
 		}
 	}
 	times, err := c.cluster.TimesAround(ctx, places)
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for place, a := range times {
-		p := &g.Partitions[index[place]]
-		p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
-		if a.Err != nil {
-			failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+	for i := range groups {
+		var failed []error
+		for j := range groups[i].Partitions {
+			p := &groups[i].Partitions[j]
+			place, ok := p.readAt()
+			if !ok {
+				continue
+			}
+			a := times[place]
+			p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
+			if a.Err != nil {
+				failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+			}
+		}
+		if err := errors.Join(failed...); err != nil {
+			problem("group "+groups[i].Group, fmt.Errorf("times of records of group %s: %w", groups[i].Group, err))
 		}
 	}
-	return errors.Join(failed...)
+	return nil
+}
+
+// readAt is where the records of a commit are.
+func (p *ExportedPartition) readAt() (place inspect.Place, ok bool) {
+	if p.Committed == nil || p.LogStart == nil || p.LogEnd == nil {
+		return place, false
+	}
+	return inspect.Place{TopicPartition: p.place(), Offset: *p.Committed, LogStart: *p.LogStart, LogEnd: *p.LogEnd}, true
 }
 
 func timeText(ms *int64) *string {

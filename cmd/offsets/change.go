@@ -265,7 +265,7 @@ func (e *env) prepare(ctx context.Context, changer *reset.Changer, p *reset.Plan
 		}
 	}
 	settle := settleTime(p, o)
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout+settle, &timeoutError{o.timeout})
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout+settle, &timeoutError{after: o.timeout})
 	defer cancel()
 	if settle > 0 && len(p.Partitions) > 0 {
 		e.note("group %s: watching for %s whether somebody commits to it", p.Group, settle)
