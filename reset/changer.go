@@ -17,13 +17,6 @@ type Changer struct {
 	cl      *kgo.Client
 	adm     *kadm.Client
 	cluster *inspect.Cluster
-
-	// Waiting, if set, is told why a write is tried again, and for how long it
-	// will be, when that takes more than a moment.
-	Waiting func(group string, why error, limit time.Duration)
-	// Writing, if set, is told right before the first write to a group: from then
-	// on its end is waited for.
-	Writing func(group string)
 }
 
 // New returns a changer that uses the given client, which stays the caller's.

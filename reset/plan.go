@@ -70,6 +70,8 @@ type Plan struct {
 
 	// wroteAt is the coordinator that has taken a write last; nil before.
 	wroteAt *coordinator
+	// tell is told how the write goes; nil for nobody.
+	tell func(Progress)
 }
 
 // Action is what is done to a partition's commit.
