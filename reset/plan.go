@@ -149,11 +149,15 @@ func (e *RefusedError) Error() string {
 
 // newPlan begins a plan for a group.
 func newPlan(g inspect.Group, kind Kind) Plan {
-	return Plan{
+	p := Plan{
 		Group: g.Group, Kind: kind, Type: g.Type, ProtocolType: g.ProtocolType, State: g.State,
 		Creates: g.State == "Dead" && len(g.Members) == 0,
 		Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, Refusals: []string{}, Warnings: []string{},
 	}
+	if g.PendingUnknown != nil {
+		p.warn("%s", g.PendingUnknown)
+	}
+	return p
 }
 
 func (p *Plan) warn(format string, args ...any) {

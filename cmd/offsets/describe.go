@@ -171,7 +171,17 @@ func partly(shown int, err error) error {
 func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
 	groups := d.Groups
 	return func(yield func(inspect.Group, error) bool) {
+		var unknown []string
+		var why error
+		defer func() {
+			if len(unknown) > 0 { // most often it is the same with all of them
+				d.Problems = append(d.Problems, inspect.Problem{What: "pending commits of " + someGroups(unknown), Error: why.Error(), Err: why})
+			}
+		}()
 		for g, err := range groups {
+			if g.PendingUnknown != nil {
+				unknown, why = append(unknown, g.Group), g.PendingUnknown
+			}
 			if unread := g.Unread(); len(unread) > 0 {
 				why := string(unread[0].Status)
 				if unread[0].Error != nil {
@@ -184,6 +194,18 @@ func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
 			}
 		}
 	}
+}
+
+// someGroups names groups, and where there are many, some of them.
+func someGroups(names []string) string {
+	const shown = 3
+	switch n := len(names); {
+	case n == 1:
+		return "group " + names[0]
+	case n > shown+1:
+		return fmt.Sprintf("%d groups (%s and %d more)", n, strings.Join(names[:shown], ", "), n-shown)
+	}
+	return "groups " + strings.Join(names, ", ")
 }
 
 func counted[R any](rows iter.Seq2[R, error], n *int) iter.Seq2[R, error] {

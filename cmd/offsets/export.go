@@ -65,7 +65,12 @@ func export(ctx context.Context, e *env, o exportOptions) error {
 		return err
 	}
 	defer done()
-	return contextError(bound, exportGroups(bound, e, cl, o))
+	err = exportGroups(bound, e, cl, o)
+	var known *timeoutError
+	if partial := (*partialError)(nil); errors.As(err, &known) || errors.As(err, &partial) {
+		return err // it says more than the context does
+	}
+	return contextError(bound, err)
 }
 
 func exportGroups(ctx context.Context, e *env, cl *kgo.Client, o exportOptions) error {
