@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,7 +37,6 @@ func (c *Changer) Plans(ctx context.Context, groups []string, o Options, createG
 
 // PlansEach is Plans with options for each group.
 func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(group string) Options, createGroup bool) ([]Plan, []inspect.Problem, error) {
-	var topics []string
 	fixed := map[string]Options{}
 	for _, g := range groups {
 		o, err := options(g).fixed()
@@ -44,8 +44,8 @@ func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(g
 			return nil, nil, err
 		}
 		fixed[g] = o
-		topics = append(topics, o.topics()...)
 	}
+	topics := func(group string) []string { o := fixed[group]; return o.topics() }
 	described, problems, err := c.describe(ctx, groups, topics, createGroup)
 	if err != nil {
 		return nil, nil, err
@@ -66,10 +66,10 @@ func (c *Changer) PlansEach(ctx context.Context, groups []string, options func(g
 	return plans, problems, nil
 }
 
-// describe reads groups with all partitions of their topics and of the named
-// ones.
-func (c *Changer) describe(ctx context.Context, groups, topics []string, createGroup bool) ([]inspect.Group, []inspect.Problem, error) {
-	d, err := c.cluster.Describe(ctx, groups, inspect.DescribeOptions{AllPartitions: true, Topics: topics, CreateMissing: createGroup, Pending: true})
+// describe reads groups with all partitions of their topics and of those that
+// are named for each.
+func (c *Changer) describe(ctx context.Context, groups []string, topics func(group string) []string, createGroup bool) ([]inspect.Group, []inspect.Problem, error) {
+	d, err := c.cluster.Describe(ctx, groups, inspect.DescribeOptions{AllPartitions: true, TopicsOf: topics, CreateMissing: createGroup, Pending: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,43 +158,121 @@ func (c *Changer) stateOf(ctx context.Context, groups []string, at time.Time) (o
 
 // RestorePlan plans to put commits in place (see [Restore]).
 func (c *Changer) RestorePlan(ctx context.Context, group string, wanted []Wanted, o RestoreOptions) (Plan, error) {
-	var topics []string
-	epochs := map[inspect.TopicPartition]int32{}
-	for _, w := range wanted {
-		topics = append(topics, w.Topic)
-	}
-	g, err := c.describeOne(ctx, group, topics)
+	plans, err := c.RestorePlans(ctx, []Restoring{{group, wanted}}, o)
 	if err != nil {
 		return Plan{}, err
 	}
+	return plans[0], nil
+}
+
+// Restoring is what shall be committed for a group.
+type Restoring struct {
+	Group  string
+	Wanted []Wanted
+}
+
+// RestorePlans is RestorePlan for several groups, each named once, with the same
+// few requests. A group that does not exist is empty.
+func (c *Changer) RestorePlans(ctx context.Context, all []Restoring, o RestoreOptions) ([]Plan, error) {
+	index := make(map[string]int, len(all))
+	var names []string
+	for i, r := range all {
+		if _, twice := index[r.Group]; twice {
+			return nil, fmt.Errorf("group %s: it is there twice", r.Group)
+		}
+		index[r.Group], names = i, append(names, r.Group)
+	}
+	d, err := c.cluster.Describe(ctx, names, inspect.DescribeOptions{CreateMissing: true, Pending: true, TopicsOf: func(group string) (topics []string) {
+		for _, w := range all[index[group]].Wanted {
+			topics = append(topics, w.Topic)
+		}
+		return topics
+	}})
+	if err != nil {
+		return nil, err
+	}
+	groups := make([]*inspect.Group, len(all))
+	for g, err := range d.Groups {
+		if err != nil {
+			return nil, err
+		}
+		groups[index[g.Group]] = &g
+	}
+	if len(d.Problems) > 0 {
+		return nil, fmt.Errorf("%s: %w", d.Problems[0].What, d.Problems[0].Err)
+	}
+	epochs := epochQuestions{}
+	for i, g := range groups {
+		if g == nil {
+			return nil, fmt.Errorf("group %s: %w", names[i], inspect.ErrUnknownGroup)
+		}
+		if o.SameCluster {
+			epochs.add(*g, all[i].Wanted)
+		}
+	}
+	if err := epochs.ask(ctx, c.cluster); err != nil {
+		return nil, err
+	}
+	plans := make([]Plan, len(all))
+	for i, g := range groups {
+		plans[i], groups[i] = Restore(*g, all[i].Wanted, o, epochs.answers(all[i].Wanted)), nil
+	}
+	return plans, nil
+}
+
+// epochQuestions are leader epochs of which the end is wanted: -1 until it is
+// known. A request has one epoch a partition, but groups may differ.
+type epochQuestions map[epochOf]int64
+
+type epochOf struct {
+	inspect.TopicPartition
+	epoch int32
+}
+
+func (q epochQuestions) add(g inspect.Group, wanted []Wanted) {
 	known := map[inspect.TopicPartition]bool{}
 	for _, tp := range readable(g) {
 		known[tp] = true
 	}
 	for _, w := range wanted {
-		if w.Commit != nil && w.Commit.LeaderEpoch >= 0 && known[w.TopicPartition] && o.SameCluster {
-			epochs[w.TopicPartition] = w.Commit.LeaderEpoch
+		if w.Commit != nil && w.Commit.LeaderEpoch >= 0 && known[w.TopicPartition] {
+			q[epochOf{w.TopicPartition, w.Commit.LeaderEpoch}] = -1
 		}
 	}
-	ends, err := c.cluster.EpochEnd(ctx, epochs)
-	if err != nil {
-		return Plan{}, err
-	}
-	return Restore(g, wanted, o, ends), nil
 }
 
-// describeOne describes a group; one that does not exist is empty.
-func (c *Changer) describeOne(ctx context.Context, group string, topics []string) (inspect.Group, error) {
-	groups, problems, err := c.describe(ctx, []string{group}, topics, true)
-	switch {
-	case err != nil:
-		return inspect.Group{}, err
-	case len(problems) > 0:
-		return inspect.Group{}, fmt.Errorf("%s: %w", problems[0].What, problems[0].Err)
-	case len(groups) != 1:
-		return inspect.Group{}, fmt.Errorf("group %s: %w", group, inspect.ErrUnknownGroup)
+func (q epochQuestions) ask(ctx context.Context, cluster *inspect.Cluster) error {
+	var rounds []map[inspect.TopicPartition]int32
+	for e := range q {
+		i := slices.IndexFunc(rounds, func(r map[inspect.TopicPartition]int32) bool { _, taken := r[e.TopicPartition]; return !taken })
+		if i < 0 {
+			i, rounds = len(rounds), append(rounds, map[inspect.TopicPartition]int32{})
+		}
+		rounds[i][e.TopicPartition] = e.epoch
 	}
-	return groups[0], nil
+	for _, r := range rounds {
+		ends, err := cluster.EpochEnd(ctx, r)
+		if err != nil {
+			return err
+		}
+		for tp, end := range ends {
+			q[epochOf{tp, r[tp]}] = end
+		}
+	}
+	return nil
+}
+
+func (q epochQuestions) answers(wanted []Wanted) map[inspect.TopicPartition]int64 {
+	out := map[inspect.TopicPartition]int64{}
+	for _, w := range wanted {
+		if w.Commit == nil {
+			continue
+		}
+		if end, asked := q[epochOf{w.TopicPartition, w.Commit.LeaderEpoch}]; asked && end >= 0 {
+			out[w.TopicPartition] = end
+		}
+	}
+	return out
 }
 
 // DeletePlans plans to delete groups, or their commits of some topics.

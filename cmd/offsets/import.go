@@ -121,7 +121,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		return nil, err
 	}
 	changer := reset.New(cl)
-	var plans []reset.Plan
+	var all []reset.Restoring
 	for i := range o.groups {
 		g := &o.groups[i]
 		wanted, err := changer.Import(ctx, o.export, g, o.topics, o.translate)
@@ -135,11 +135,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		if o.toGroup != "" {
 			name = o.toGroup
 		}
-		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
-		if err != nil {
-			return nil, err
-		}
-		plans = append(plans, plan)
+		all = append(all, reset.Restoring{Group: name, Wanted: wanted})
 	}
-	return plans, nil
+	return changer.RestorePlans(ctx, all, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
 }
