@@ -133,10 +133,11 @@ func (c *Changer) ApplyAll(ctx context.Context, plans []*Plan, o ApplyOptions) e
 	limit.pause()
 	a.waitEmpty(ctx)
 	limit.goOn()
-	a.check(ctx)
-	if watched, d := a.watched(); a.goesOn() && len(watched) > 0 {
+	watched, d := a.watched()
+	a.check(ctx, watched)
+	if watched = slices.DeleteFunc(watched, func(i int) bool { return a.errs[i] != nil }); a.goesOn() && len(watched) > 0 {
 		a.settle(ctx, watched, d, limit)
-		a.check(ctx)
+		a.check(ctx, nil)
 	}
 	if !a.goesOn() || ctx.Err() != nil {
 		return a.err(ctx)
@@ -259,13 +260,18 @@ func (a *applying) waitEmpty(ctx context.Context) {
 
 var errWaited = errors.New("waited long enough")
 
-// check looks again whether the plans can be applied.
-func (a *applying) check(ctx context.Context) {
+// check looks again whether the plans can be applied. Commits of groups that are
+// watched next may move: watching tells better why.
+func (a *applying) check(ctx context.Context, watchedNext []int) {
 	if !a.goesOn() {
 		return
 	}
+	next := map[*Plan]bool{}
+	for _, i := range watchedNext {
+		next[a.plans[i]] = true
+	}
 	for i, err := range a.look(ctx, a.left(), func(p *Plan, now inspect.Group) error {
-		if err := p.Active(); err != nil {
+		if err := p.Active(); err != nil || next[p] {
 			return err
 		}
 		return p.stale(now)
