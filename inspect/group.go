@@ -81,6 +81,22 @@ type Group struct {
 	// where they are known; nil where they were not asked for.
 	RecordsBehind *int64   `json:"records_behind"`
 	BehindSeconds *float64 `json:"behind_seconds"`
+
+	// PendingUnknown is set where commits that transactions hold back were asked
+	// for, and the coordinator did not answer; nil else.
+	PendingUnknown error `json:"-"`
+}
+
+// PendingUnknownError means that nobody knows whether a transaction holds commits
+// back.
+type PendingUnknownError struct {
+	Err error // what came instead of an answer
+}
+
+func (e *PendingUnknownError) Unwrap() error { return e.Err }
+
+func (e *PendingUnknownError) Error() string {
+	return "the coordinator did not answer whether commits are pending; consumers wait in the same request: is the offsets topic below min.insync.replicas?"
 }
 
 // Problem is something that could not be read, while the rest could.

@@ -59,6 +59,31 @@ type LogState struct {
 	// Complete: of what is not listed it is certain that nothing was committed.
 	// Else compaction may have taken away all records of a key.
 	Complete bool
+
+	logs []groupsOfLog
+}
+
+// groupsOfLog is which of the wanted groups one log partition has, and whether it
+// is complete.
+type groupsOfLog struct {
+	groups   map[string]bool
+	complete bool
+}
+
+// CompleteFor is Complete for one of the groups that were named in the filter: one
+// that was found in a log partition is nowhere else.
+func (s *LogState) CompleteFor(group string) bool {
+	all, found := true, false
+	for _, l := range s.logs {
+		if l.groups[group] {
+			if !l.complete {
+				return false
+			}
+			found = true
+		}
+		all = all && l.complete
+	}
+	return len(s.logs) > 0 && (found || all)
 }
 
 // partitionState replays one log partition.
@@ -133,6 +158,12 @@ func state(chunks iter.Seq[chunk], o StateOptions) *LogState {
 		}
 	}
 	s := conclude(parts, o)
+	if failed { // what could not be read may have anything
+		s.logs = append(s.logs, groupsOfLog{})
+	}
+	if len(o.Filter.OnlyGroups) == 1 {
+		s.Complete = s.CompleteFor(o.Filter.OnlyGroups[0])
+	}
 	s.Complete = s.Complete && !failed
 	return s
 }
@@ -159,14 +190,14 @@ func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 func conclude(parts []*partitionState, o StateOptions) *LogState {
 	out := &LogState{Complete: true, ShareGroups: shareGroups(parts, o.Groups)}
 	byGroup := map[string]*StateGroup{}
-	found := 0
 	for _, p := range parts {
-		found += len(p.commits)
-	}
-	for _, p := range parts {
-		// A group that has been found is nowhere else.
-		if found == 0 || len(o.Filter.OnlyGroups) != 1 || len(p.commits) > 0 {
-			out.Complete = out.Complete && p.complete
+		out.Complete = out.Complete && p.complete
+		if len(o.Filter.OnlyGroups) > 0 {
+			l := groupsOfLog{map[string]bool{}, p.complete}
+			for key := range p.commits {
+				l.groups[key.Group] = true
+			}
+			out.logs = append(out.logs, l)
 		}
 		if p.any {
 			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.since)})

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,18 +11,6 @@ import (
 
 	"offsets/inspect"
 )
-
-// ApplyOptions says how a plan is applied.
-type ApplyOptions struct {
-	// Settle is how long the group's commits are watched before the write; 0 is
-	// not at all.
-	Settle time.Duration
-	// Receipts is where to write what undo needs; nil writes none.
-	Receipts *Receipts
-	// StreamsOK: the caller knows that a Streams application has more state than
-	// offsets.
-	StreamsOK bool
-}
 
 // DefaultSettle is how long commits of groups that never had members are
 // watched: who uses assign() commits without being seen as a member.
@@ -46,24 +35,18 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("group %s: %d of %d partitions %s: %s", e.Group, e.Failed, e.Failed+e.Written, what, strings.Join(e.Reasons, "; "))
 }
 
-// Apply writes the plan, after it has looked once more whether it still holds,
-// and reads back what it wrote. The plan's rows carry the errors of single
+// applyOne makes one group's change, after a last look whether it still holds, and
+// reads back what it wrote. The plan's rows carry the errors of single
 // partitions.
-//
-// Errors: [*RefusedError] and [*ReceiptError], then nothing was written;
-// [*IncompleteError].
-func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) (err error) {
+func (c *Changer) applyOne(ctx context.Context, p *Plan, r *Receipts, cluster string) (err error) {
 	defer func() { p.explain(err) }()
-	if err := c.Check(ctx, p, o); err != nil {
-		return err
-	}
 	moving := p.moving()
 	if len(moving) == 0 && !p.Deletes {
 		_, err := c.confirm(ctx, p)
 		p.Applied = err == nil
 		return err
 	}
-	receipt, err := o.Receipts.begin(ctx, c.cluster, p)
+	receipt, err := r.begin(cluster, p)
 	if err != nil {
 		return err
 	}
@@ -74,8 +57,8 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) (err error
 	}
 	// From here to the read-back nothing but the broker ends the work: half a
 	// change that nobody looks at again is the worst of all outcomes.
-	if c.Writing != nil {
-		c.Writing(p.Group)
+	if p.tell != nil {
+		p.tell(Progress{Stage: StageWriting, Group: p.Group})
 	}
 	ctx = context.WithoutCancel(ctx)
 	failure := c.write(ctx, p, moving, confirmedBy)
@@ -114,31 +97,6 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) (err error
 	return failure
 }
 
-// Check looks again whether the plan can be applied: right before the write, or
-// for several groups before the first one is written.
-func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) (err error) {
-	defer func() { p.explain(err) }()
-	if err := p.Refused(); err != nil {
-		return err
-	}
-	if p.IsStreams() && !o.StreamsOK {
-		return refusedFor(p.Group, refusal(CodeStreams, "it belongs to a Kafka Streams application, whose state stores are not reset with its offsets: --streams-ok says that you know"))
-	}
-	now, err := c.look(ctx, p)
-	if err != nil {
-		return err
-	}
-	if o.Settle > 0 && len(p.moving()) > 0 {
-		if err := c.settle(ctx, p, o.Settle); err != nil {
-			return err
-		}
-		if now, err = c.look(ctx, p); err != nil {
-			return err
-		}
-	}
-	return p.stale(now)
-}
-
 // confirm asks the coordinator whether the plan's commits are what is committed
 // now; also of partitions that do not move, because nothing else would notice that
 // they do have to.
@@ -151,6 +109,7 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 		rows[i] = &p.Partitions[i]
 	}
 	var commits map[inspect.TopicPartition]inspect.Commit
+	var last error
 	for end := time.Now().Add(coordinatorPatience); ; time.Sleep(100 * time.Millisecond) {
 		at, err := c.coordinator(ctx, p.Group)
 		if err == nil {
@@ -160,9 +119,13 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 		if err == nil {
 			break
 		}
-		if !retriable(err) && !outcomeOpen(err) || ctx.Err() != nil || time.Now().After(end) {
-			return -1, fmt.Errorf("nothing was written: looking again right before it: %w", err)
+		if ctx.Err() != nil {
+			err = cutShort(ctx, cmp.Or(last, err))
 		}
+		if !retriable(err) && !outcomeOpen(err) || ctx.Err() != nil || time.Now().After(end) {
+			return -1, fmt.Errorf("group %s: nothing was written: looking again right before it: %w", p.Group, err)
+		}
+		last = err
 	}
 	if stale := p.movedSince(commits); len(stale) > 0 {
 		return by, p.staleError(stale)
@@ -186,46 +149,6 @@ func (p *Plan) movedSince(commits map[inspect.TopicPartition]inspect.Commit) (st
 
 func (p *Plan) staleError(reasons []Reason) error {
 	return refusedFor(p.Group, append([]Reason{refusal(CodeStale, "the plan is stale, make it again")}, reasons...)...)
-}
-
-// look describes the group again, and takes over who is in it.
-func (c *Changer) look(ctx context.Context, p *Plan) (inspect.Group, error) {
-	now, err := c.describeOne(ctx, p.Group, p.topics())
-	if err != nil {
-		return now, fmt.Errorf("looking again before the write: %w", err)
-	}
-	now = asType(now, p.Type)
-	p.Blocked, p.State = append([]inspect.Member{}, now.Members...), now.State
-	return now, p.Active()
-}
-
-// settle watches the group's commits for a while: a consumer that uses assign()
-// is no member, but it commits.
-func (c *Changer) settle(ctx context.Context, p *Plan, d time.Duration) error {
-	before, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
-	if err != nil {
-		return fmt.Errorf("watching the group's commits: %w", err)
-	}
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(min(500*time.Millisecond, max(time.Until(end), time.Millisecond))):
-		}
-		after, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
-		if err != nil {
-			return fmt.Errorf("watching the group's commits: %w", err)
-		}
-		for tp, was := range before {
-			if is, ok := after[tp]; !ok || is != was {
-				return refusedFor(p.Group, refusal(CodeBeingCommitted, "somebody commits to it: %s-%d moved from %d while it was watched; it has no members, so a consumer that uses assign() or a tool does", tp.Topic, tp.Partition, was.Offset))
-			}
-		}
-		if len(after) > len(before) {
-			return refusedFor(p.Group, refusal(CodeBeingCommitted, "somebody commits to it: commits were added while it was watched"))
-		}
-	}
-	return nil
 }
 
 // stale says what has changed since the plan was made.
@@ -344,44 +267,3 @@ func (c *Change) provenBy(is inspect.Commit, committed bool, groupType string) b
 	already := was != nil && c.there(*was, true, groupType)
 	return !already && c.there(is, committed, groupType)
 }
-
-// Waiting is told whom a change waits for, whenever that changes.
-type Waiting func(state string, members []string)
-
-// WaitEmpty waits until the group has no members; the error says whom it waited
-// for.
-func (c *Changer) WaitEmpty(ctx context.Context, p *Plan, limit time.Duration, tell Waiting) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errWaited)
-	defer cancel()
-	told := ""
-	for {
-		_, err := c.look(ctx, p)
-		var refused *RefusedError
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(context.Cause(ctx), errWaited):
-			return p.Active()
-		case !errors.As(err, &refused):
-			return err
-		}
-		if now := strings.Join(refused.Reasons, "; "); now != told {
-			told = now
-			var members []string
-			for i := range p.Blocked {
-				members = append(members, memberText(&p.Blocked[i]))
-			}
-			tell(p.State, members)
-		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), errWaited) {
-				return refused
-			}
-			return context.Cause(ctx)
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-}
-
-var errWaited = errors.New("waited long enough")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"offsets/inspect"
@@ -58,6 +59,13 @@ type ExportedPartition struct {
 	// or before it where the timestamps do not tell more. nil where that was not
 	// looked up.
 	ByTime *int64 `json:"by_time"`
+
+	status inspect.Status
+}
+
+// Problem is why the commit, or the log's ends, could not be read.
+func (p *ExportedPartition) Problem(group string) inspect.Problem {
+	return inspect.ProblemOf(group, &inspect.Partition{Topic: p.Topic, Partition: p.Partition, Status: p.status}, errors.New(text(p.Error)))
 }
 
 // ExportOptions says what to look up beyond the commits.
@@ -68,13 +76,56 @@ type ExportOptions struct {
 	Times bool
 	// Topics selects; none means all that have a commit.
 	Topics []TopicSelection
+	// Problem is told what could not be looked up; the commits are there all the
+	// same. nil does not want to know.
+	Problem func(inspect.Problem)
 }
 
-// ExportGroup reads what a described group has committed. Problems are what
-// could not be looked up; the commits are there all the same.
-func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOptions) (ExportedGroup, []error) {
+// Limits of what is looked up together, and in memory, in groups and rows.
+const (
+	exportGroupsAtOnce = 1000
+	exportRowsAtOnce   = 50_000
+)
+
+// Export reads what described groups have committed, some hundred groups at a
+// time, in their order. It ends at the first error of groups.
+func (c *Changer) Export(ctx context.Context, groups iter.Seq2[inspect.Group, error], o ExportOptions) iter.Seq2[ExportedGroup, error] {
+	return func(yield func(ExportedGroup, error) bool) {
+		var batch []ExportedGroup
+		rows := 0
+		done := func() bool {
+			err := c.lookUp(ctx, batch, o)
+			for i := range batch {
+				if err == nil && !yield(batch[i], nil) {
+					return false
+				}
+			}
+			if err != nil {
+				yield(ExportedGroup{}, err)
+			}
+			batch, rows = nil, 0
+			return err == nil
+		}
+		for g, err := range groups {
+			if err != nil {
+				if done() {
+					yield(ExportedGroup{}, err)
+				}
+				return
+			}
+			x := exported(g, o)
+			batch, rows = append(batch, x), rows+len(x.Partitions)
+			if (len(batch) == exportGroupsAtOnce || rows >= exportRowsAtOnce) && !done() {
+				return
+			}
+		}
+		done()
+	}
+}
+
+// exported is a group without its times.
+func exported(g inspect.Group, o ExportOptions) ExportedGroup {
 	out := ExportedGroup{Group: g.Group, Type: g.Type, State: g.State, ProtocolType: g.ProtocolType, Partitions: []ExportedPartition{}}
-	var problems []error
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
 		failed := row.Committed == nil && row.Error != nil
@@ -83,22 +134,40 @@ func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOpti
 		}
 		out.Partitions = append(out.Partitions, ExportedPartition{
 			Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Committed: row.Committed, LeaderEpoch: row.LeaderEpoch, Metadata: row.Metadata,
-			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error,
+			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error, status: row.Status,
 		})
 	}
-	if o.CommitTimes && g.Type != inspect.Share {
-		if state, _, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
-			problems = append(problems, fmt.Errorf("commit times of group %s: %w", g.Group, err))
-		} else {
-			out.commitTimes(state)
+	return out
+}
+
+// lookUp fills in the times of some groups; its error is that of the context.
+func (c *Changer) lookUp(ctx context.Context, groups []ExportedGroup, o ExportOptions) error {
+	problem := func(what string, err error) {
+		if o.Problem != nil && ctx.Err() == nil { // else that is all there is to say
+			o.Problem(inspect.Problem{What: what, Error: err.Error(), Err: err})
+		}
+	}
+	if o.CommitTimes {
+		var names []string
+		for i := range groups {
+			if groups[i].Type != inspect.Share {
+				names = append(names, groups[i].Group)
+			}
+		}
+		state, _, failed := c.stateOf(ctx, names, time.Time{})
+		for _, err := range failed {
+			problem("times of commits", err)
+		}
+		for i := range groups {
+			groups[i].commitTimes(state[groups[i].Group])
 		}
 	}
 	if o.Times {
-		if err := c.exportTimes(ctx, &out); err != nil {
-			problems = append(problems, fmt.Errorf("times of records of group %s: %w", g.Group, err))
+		if err := c.recordTimes(ctx, groups, problem); err != nil {
+			problem("times of records", err)
 		}
 	}
-	return out, problems
+	return context.Cause(ctx)
 }
 
 func (g *ExportedGroup) commitTimes(state map[inspect.TopicPartition]inspect.StatePartition) {
@@ -116,42 +185,65 @@ func (p *ExportedPartition) place() inspect.TopicPartition {
 	return inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}
 }
 
-func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
+// recordTimes reads the records next to all the groups' commits together: many
+// groups are often at the same places.
+func (c *Changer) recordTimes(ctx context.Context, groups []ExportedGroup, problem func(string, error)) error {
 	var places []inspect.Place
-	index := map[inspect.Place]int{}
-	for i := range g.Partitions {
-		if p := &g.Partitions[i]; p.Committed != nil && p.LogStart != nil && p.LogEnd != nil {
-			place := inspect.Place{TopicPartition: p.place(), Offset: min(*p.Committed, *p.LogEnd), LogStart: *p.LogStart, LogEnd: *p.LogEnd}
-			places = append(places, place)
-			index[place] = i
+	for i := range groups {
+		for j := range groups[i].Partitions {
+			if place, ok := groups[i].Partitions[j].readAt(); ok {
+				places = append(places, place)
+			}
 		}
 	}
 	times, err := c.cluster.TimesAround(ctx, places)
 	if err != nil {
 		return err
 	}
-	var failed []error
-	rows := map[inspect.TopicPartition]neighbours{}
-	for place, a := range times {
-		p := &g.Partitions[index[place]]
-		p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
-		if a.Err == nil {
-			rows[place.TopicPartition] = neighbours{known(a.Before), known(a.After)}
-		} else {
-			failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+	var rows []timedPlace
+	var of []*ExportedPartition
+	for i := range groups {
+		var failed []error
+		for j := range groups[i].Partitions {
+			p := &groups[i].Partitions[j]
+			place, ok := p.readAt()
+			if !ok {
+				continue
+			}
+			a := times[place]
+			p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
+			if a.Err != nil {
+				failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+				continue
+			}
+			rows, of = append(rows, timedPlace{place.TopicPartition, neighbours{known(a.Before), known(a.After)}}), append(of, p)
+		}
+		if err := errors.Join(failed...); err != nil {
+			problem("group "+groups[i].Group, fmt.Errorf("times of records of group %s: %w", groups[i].Group, err))
 		}
 	}
-	found, err := c.placesByTime(ctx, rows)
+	found, err := c.placesByTime(ctx, rows, exportTimesAtOnce)
 	if err != nil {
-		return errors.Join(append(failed, err)...)
+		return err
 	}
-	for i := range g.Partitions {
-		p := &g.Partitions[i]
-		if at, ok := found[p.place()]; ok && at.err == nil {
-			p.ByTime = &at.offset
+	for i, at := range found {
+		if at.err == nil {
+			of[i].ByTime = &at.offset
 		}
 	}
-	return errors.Join(failed...)
+	return nil
+}
+
+// exportTimesAtOnce is for how many times a partition is asked where an export
+// leads by time: each is a request. What is left out has no by_time.
+const exportTimesAtOnce = 20
+
+// readAt is where the records of a commit are.
+func (p *ExportedPartition) readAt() (place inspect.Place, ok bool) {
+	if p.Committed == nil || p.LogStart == nil || p.LogEnd == nil {
+		return place, false
+	}
+	return inspect.Place{TopicPartition: p.place(), Offset: min(*p.Committed, *p.LogEnd), LogStart: *p.LogStart, LogEnd: *p.LogEnd}, true
 }
 
 // known: records of the oldest format have no time, which is below 0.

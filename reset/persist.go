@@ -74,9 +74,9 @@ func (c *Changer) persist(ctx context.Context, p *Plan, changes []*Change, send 
 		case time.Since(begun) > writePatience:
 			return
 		}
-		if c.Waiting != nil && !told && time.Since(begun) > writeSilence {
+		if p.tell != nil && !told && time.Since(begun) > writeSilence {
 			told = true
-			c.Waiting(p.Group, again[0].err, writePatience)
+			p.tell(Progress{Stage: StageRetrying, Group: p.Group, Err: again[0].err, For: writePatience})
 		}
 		changes = again
 		time.Sleep(pause)

@@ -73,6 +73,8 @@ type Plan struct {
 
 	// wroteAt is the coordinator that has taken a write last; nil before.
 	wroteAt *coordinator
+	// tell is told how the write goes; nil for nobody.
+	tell func(Progress)
 }
 
 // Action is what is done to a partition's commit.
@@ -157,11 +159,15 @@ func (e *RefusedError) Error() string {
 
 // newPlan begins a plan for a group.
 func newPlan(g inspect.Group, kind Kind) Plan {
-	return Plan{
+	p := Plan{
 		Group: g.Group, Kind: kind, Type: g.Type, ProtocolType: g.ProtocolType, State: g.State,
 		Creates: g.State == "Dead" && len(g.Members) == 0,
 		Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, Refusals: []string{}, Warnings: []string{}, Reasons: []Reason{},
 	}
+	if g.PendingUnknown != nil {
+		p.warn(CodePendingUnknown, "%s", g.PendingUnknown)
+	}
+	return p
 }
 
 // warnings about the group as a whole.

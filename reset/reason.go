@@ -25,6 +25,7 @@ const (
 	CodeEpochTooHigh    inspect.Code = "epoch_too_high"   // which hangs Java consumers
 	CodeOpenTransaction inspect.Code = "open_transaction" // of records
 	CodePendingCommit   inspect.Code = "pending_transaction"
+	CodePendingUnknown  inspect.Code = "pending_unknown" // the coordinator does not answer whether there is one
 	CodeNotSubscribed   inspect.Code = "not_subscribed"
 	CodeSubscribed      inspect.Code = "subscribed" // brokers keep commits that members use
 
@@ -59,7 +60,7 @@ const (
 func Codes() []inspect.Code {
 	return append(inspect.Codes(),
 		CodeOutsideLog, CodeClamped, CodeNoCommit, CodeNotCertain, CodeTopicRecreated, CodeNoTopicID, CodeNoTime, CodeInexactTime, CodeNotExported,
-		CodeMetadataErased, CodeEpochDropped, CodeEpochTooHigh, CodeOpenTransaction, CodePendingCommit, CodeNotSubscribed, CodeSubscribed,
+		CodeMetadataErased, CodeEpochDropped, CodeEpochTooHigh, CodeOpenTransaction, CodePendingCommit, CodePendingUnknown, CodeNotSubscribed, CodeSubscribed,
 		CodeActiveMembers, CodeNotEmpty, CodeStreams, CodeConnect, CodeCreatesGroup, CodeInternalTopic, CodeShareTopics, CodeGroupType, CodeNotRecorded, CodeRedelivered, CodeNothingToUndo, CodePartlyUndone,
 		CodeMovedSince, CodeStale, CodeBeingCommitted, CodeWriteFailed, CodeUnknownOutcome, CodeOverwritten, CodeNotReadBack, CodeOther)
 }

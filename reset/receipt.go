@@ -2,7 +2,6 @@ package reset
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -69,18 +68,14 @@ type ReceiptError struct{ Err error }
 func (e *ReceiptError) Error() string { return "the receipt cannot be written: " + e.Err.Error() }
 func (e *ReceiptError) Unwrap() error { return e.Err }
 
-// begin writes the receipt of a change that is about to be made.
-func (r *Receipts) begin(ctx context.Context, cluster *inspect.Cluster, p *Plan) (*Receipt, error) {
+// begin writes the receipt of a change of a cluster that is about to be made.
+func (r *Receipts) begin(cluster string, p *Plan) (*Receipt, error) {
 	if r == nil {
 		return nil, nil
 	}
-	id, err := cluster.ClusterID(ctx)
-	if err != nil {
-		return nil, err
-	}
 	now := r.Now().UTC()
 	out := &Receipt{
-		Format: receiptFormat, Version: receiptVersion, ClusterID: id, Time: now.Format(inspect.TimeFormat),
+		Format: receiptFormat, Version: receiptVersion, ClusterID: cluster, Time: now.Format(inspect.TimeFormat),
 		Command: append([]string{}, r.Command...), State: ReceiptStarted,
 	}
 	if err := r.create(out, p, now); err != nil {

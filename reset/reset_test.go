@@ -301,7 +301,7 @@ func TestStalePlans(t *testing.T) {
 			c := reset.New(cl)
 			p := plan(t, c, o)
 			interfere(t, cl)
-			err := c.Apply(t.Context(), &p, reset.ApplyOptions{})
+			err := c.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)})
 			var refused *reset.RefusedError
 			if !errors.As(err, &refused) || !strings.Contains(err.Error(), name) || p.Applied || p.Verified != nil {
 				t.Fatalf("got %v, applied %v; want a refusal: %s", err, p.Applied, name)
@@ -321,7 +321,7 @@ func TestOnlyTheSelectionMoves(t *testing.T) {
 	c := reset.New(cl)
 	o := reset.Options{To: reset.At(3), Topics: []reset.TopicSelection{{Topic: "t"}}}
 	p := plan(t, c, o)
-	if err := c.Apply(t.Context(), &p, reset.ApplyOptions{}); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
+	if err := c.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)}); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
 		t.Fatalf("Apply: %v, %+v", err, p)
 	}
 	os, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "g")

@@ -23,8 +23,8 @@ const (
 // Import says what commits of an exported group are wanted here.
 func (c *Changer) Import(ctx context.Context, e *Export, g *ExportedGroup, topics []TopicSelection, t Translation) ([]Wanted, error) {
 	var out []Wanted
-	rows := map[inspect.TopicPartition]neighbours{}
-	exported := map[inspect.TopicPartition]*ExportedPartition{}
+	var rows []timedPlace
+	exported := map[int]*ExportedPartition{} // by index in out
 	for i := range g.Partitions {
 		p := &g.Partitions[i]
 		if len(topics) > 0 && !selects(topics, p.Topic, p.Partition) {
@@ -43,20 +43,21 @@ func (c *Changer) Import(ctx context.Context, e *Export, g *ExportedGroup, topic
 				w.Error, w.Code = err.Error(), CodeNoTime
 				break
 			}
-			rows[w.TopicPartition], exported[w.TopicPartition] = n, p
+			rows, exported[len(out)] = append(rows, timedPlace{w.TopicPartition, n}), p
 		case p.TopicID == nil && e.ClusterID != "":
 			w.Error, w.Code = "the export has no topic id: --translate-by time finds the place, --translate-by offset takes the number as it is", CodeNoTopicID
 		}
 		out = append(out, w)
 	}
-	found, err := c.placesByTime(ctx, rows)
+	found, err := c.placesByTime(ctx, rows, 0)
 	if err != nil {
 		return nil, err
 	}
+	n := 0
 	for i := range out {
-		w := &out[i]
-		if p := exported[w.TopicPartition]; p != nil {
-			w.translate(p, rows[w.TopicPartition], found[w.TopicPartition])
+		if p := exported[i]; p != nil {
+			out[i].translate(p, rows[n].neighbours, found[n])
+			n++
 		}
 	}
 	return out, ctx.Err()
@@ -140,42 +141,73 @@ type foundByTime struct {
 	err    error
 }
 
-// placesByTime finds places by the times of the records around them.
-func (c *Changer) placesByTime(ctx context.Context, rows map[inspect.TopicPartition]neighbours) (map[inspect.TopicPartition]foundByTime, error) {
-	answers := map[inspect.TopicPartition][]inspect.AtTime{}
-	for round := 0; ; round++ {
-		ask := map[inspect.TopicPartition]time.Time{}
-		for tp, n := range rows {
-			if times := n.times(); round < len(times) {
-				ask[tp] = time.UnixMilli(times[round])
+// timedPlace is a place in a partition, by the times of the records around it.
+type timedPlace struct {
+	inspect.TopicPartition
+	neighbours
+}
+
+// errNotAskedFor: there were too many times to ask for.
+var errNotAskedFor = errors.New("not looked up")
+
+// placesByTime finds places by the times of the records around them, each time of
+// a partition with one question: many groups are often at the same places. most,
+// if not 0, is for how many times a partition is asked; the places of others have
+// an error.
+func (c *Changer) placesByTime(ctx context.Context, places []timedPlace, most int) ([]foundByTime, error) {
+	type question struct {
+		inspect.TopicPartition
+		ms int64
+	}
+	answers := map[question]inspect.AtTime{}
+	var rounds []map[inspect.TopicPartition]time.Time
+	asked := map[inspect.TopicPartition]int{}
+	for _, p := range places {
+		for _, ms := range p.times() {
+			q := question{p.TopicPartition, ms}
+			if _, known := answers[q]; known || most > 0 && asked[p.TopicPartition] == most {
+				continue
 			}
+			answers[q] = inspect.AtTime{}
+			round := asked[p.TopicPartition]
+			asked[p.TopicPartition]++
+			if round == len(rounds) {
+				rounds = append(rounds, map[inspect.TopicPartition]time.Time{})
+			}
+			rounds[round][p.TopicPartition] = time.UnixMilli(ms)
 		}
-		if len(ask) == 0 {
-			break
-		}
+	}
+	// The ends that were read first: what has come since is not passed over.
+	ends := map[inspect.TopicPartition]inspect.AtTime{}
+	for _, ask := range rounds {
 		found, err := c.cluster.OffsetsAt(ctx, ask)
 		if err != nil {
 			return nil, err
 		}
-		for tp := range ask {
-			answers[tp] = append(answers[tp], found[tp])
+		for tp, at := range ask {
+			answers[question{tp, at.UnixMilli()}] = found[tp]
+			if _, known := ends[tp]; !known {
+				ends[tp] = found[tp]
+			}
 		}
 	}
-	out := map[inspect.TopicPartition]foundByTime{}
-	for tp, n := range rows {
+	out := make([]foundByTime, len(places))
+	for i, p := range places {
 		var first []*int64
 		var failed error
-		for _, a := range answers[tp] {
-			first = append(first, a.Offset)
-			failed = errors.Join(failed, a.Err)
+		for _, ms := range p.times() {
+			a, known := answers[question{p.TopicPartition, ms}]
+			if !known {
+				a.Err = errNotAskedFor
+			}
+			first, failed = append(first, a.Offset), errors.Join(failed, a.Err)
 		}
 		if failed != nil {
-			out[tp] = foundByTime{err: failed}
+			out[i] = foundByTime{err: failed}
 			continue
 		}
-		// The ends that were read first: what has come since is not passed over.
-		log := answers[tp][0]
-		out[tp] = foundByTime{offset: n.place(first, log.LogStart, log.LogEnd), none: first[0] == nil && n != neighbours{}}
+		log := ends[p.TopicPartition]
+		out[i] = foundByTime{offset: p.place(first, log.LogStart, log.LogEnd), none: first[0] == nil && p.neighbours != neighbours{}}
 	}
 	return out, nil
 }

@@ -55,6 +55,7 @@ type changeOptions struct {
 	streamsOK    bool
 	receipts     *reset.Receipts // nil: none
 	command      []string
+	begun        time.Time // what --timeout counts from
 }
 
 func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
@@ -62,6 +63,7 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 		return o, err
 	}
 	o.execute, o.dryRun, o.partial, o.streamsOK = c.Bool("execute"), c.Bool("dry-run"), c.Bool("partial"), c.Bool("streams-ok")
+	o.begun = time.Now()
 	o.planFile, o.removeStatic, o.command, o.named = c.String("plan-file"), c.StringSlice("remove-static"), e.Args, true
 	for flag, set := range map[string]func(time.Duration){
 		"wait-empty": func(d time.Duration) { o.waitEmpty = d },
@@ -122,10 +124,12 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 		if err := e.writePlans(o.common, plans, false); err != nil {
 			return err
 		}
+		asked := time.Now()
 		if yes, err := e.confirm(ctx, "apply this plan?"); !yes {
 			e.note("nothing was changed")
 			return err
 		}
+		o.begun = o.begun.Add(time.Since(asked)) // a person's time does not count
 		return errors.Join(e.apply(ctx, cl, plans, o), e.writePlans(o.common, plans, true))
 	}
 	err := e.writePlans(o.common, plans, false)
@@ -209,67 +213,33 @@ func refusals(plans []reset.Plan, o changeOptions) []error {
 	return errs
 }
 
-// apply carries out one plan after the other, after all have been looked at: if
-// one is refused, none is written.
+// apply carries the plans out, and says on the way what one would like to know.
 func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
-	changer := reset.New(cl)
-	changer.Waiting = func(group string, why error, limit time.Duration) {
-		e.note("group %s: the write is not taken yet (%v); trying for up to %s", group, why, limit)
-	}
-	endNote := func() bool { return true }
-	changer.Writing = func(group string) {
-		endNote = context.AfterFunc(ctx, func() {
-			e.note("group %s: the change has begun, its end is waited for; another Ctrl-C ends it at once, and undo finds out what was written", group)
-		})
-	}
-	var errs []error
-	ready := make([]bool, len(plans))
+	all := make([]*reset.Plan, len(plans))
 	for i := range plans {
-		err := e.prepare(ctx, changer, &plans[i], o)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		ready[i] = err == nil
+		all[i] = &plans[i]
 	}
-	if len(errs) > 0 && (!o.partial || ctx.Err() != nil) {
-		return errors.Join(errs...)
-	}
-	applied := 0
-	for i := range plans {
-		p := &plans[i]
-		if !ready[i] {
-			continue
-		}
-		if ctx.Err() != nil {
-			errs = append(errs, context.Cause(ctx))
-			break
-		}
-		limited, cancel := bounded(ctx, o.common)
-		err := changer.Apply(limited, p, reset.ApplyOptions{Receipts: o.receipts, StreamsOK: o.streamsOK})
-		endNote()
-		var incomplete *reset.IncompleteError
-		if !errors.As(err, &incomplete) { // else it was written, or tried, and no time limit holds there
-			err = contextError(limited, err)
-		}
-		cancel()
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if p.Applied {
-			applied++
-		}
+	err := reset.New(cl).ApplyAll(ctx, all, reset.ApplyOptions{
+		Receipts: o.receipts, NoReceipt: o.receipts == nil, Settle: o.settle, WaitEmpty: o.waitEmpty, RemoveStatic: o.removeStatic,
+		StreamsOK: o.streamsOK, Partial: o.partial,
+		Limit:    reset.Limit{After: max(o.timeout-time.Since(o.begun), time.Millisecond), Cause: &timeoutError{after: o.timeout}},
+		Progress: e.changeProgress(ctx, o),
+	})
+	errs := split(err)
+	applied := false
+	for _, p := range all {
+		applied = applied || p.Applied
 		if v := p.Verified; v != nil && *v != reset.VerifiedYes && p.Applied {
 			errs = append(errs, &verifyError{p.Group, *v})
 		}
 		if err := notPutBack(p); err != nil && p.Applied {
 			errs = append(errs, err)
 		}
-		e.tellUndo(p, o)
 	}
-	if len(errs) > 0 && applied > 0 {
-		return &partialWriteError{errors.Join(errs...)}
+	if err = errors.Join(errs...); err != nil && applied {
+		return &partialWriteError{err}
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // notPutBack: an undo left some partitions alone, which whoever asked for it
@@ -283,41 +253,33 @@ func notPutBack(p *reset.Plan) error {
 	return &partialError{[]inspect.Problem{{What: what, Error: strings.Join(reset.Told(left), "; ")}}}
 }
 
-// prepare waits for what a plan has to wait for, and checks that it can be
-// applied then.
-func (e *env) prepare(ctx context.Context, changer *reset.Changer, p *reset.Plan, o changeOptions) error {
-	if len(o.removeStatic) > 0 {
-		if err := changer.RemoveStatic(ctx, p.Group, o.removeStatic); err != nil {
-			return err
+// changeProgress tells how a change goes.
+func (e *env) changeProgress(ctx context.Context, o changeOptions) func(reset.Progress) {
+	endNotes := map[string]func() bool{}
+	return func(p reset.Progress) {
+		switch p.Stage {
+		case reset.StageWaiting:
+			e.note("group %s is %s: waiting for %s", p.Group, p.State, cmp.Or(strings.Join(p.Members, ", "), "its members"))
+		case reset.StageSettling:
+			if len(p.Groups) == 1 {
+				e.note("group %s: watching for %s whether somebody commits to it", p.Groups[0], p.For)
+			} else {
+				e.note("%d groups: watching for %s whether somebody commits to them", len(p.Groups), p.For)
+			}
+		case reset.StageWriting:
+			endNotes[p.Group] = context.AfterFunc(ctx, func() {
+				e.note("group %s: the change has begun, its end is waited for; another Ctrl-C ends it at once, and undo finds out what was written", p.Group)
+			})
+		case reset.StageRetrying:
+			e.note("group %s: the write is not taken yet (%v); trying for up to %s", p.Group, p.Err, p.For)
+		case reset.StageWritten:
+			if stop := endNotes[p.Group]; stop != nil {
+				stop()
+			}
+		case reset.StageDone:
+			e.tellUndo(p.Plan, o)
 		}
 	}
-	if o.waitEmpty > 0 {
-		err := changer.WaitEmpty(ctx, p, o.waitEmpty, func(state string, members []string) {
-			e.note("group %s is %s: waiting for %s", p.Group, state, cmp.Or(strings.Join(members, ", "), "its members"))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	settle := settleTime(p, o)
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout+settle, &timeoutError{o.timeout})
-	defer cancel()
-	if settle > 0 && len(p.Partitions) > 0 {
-		e.note("group %s: watching for %s whether somebody commits to it", p.Group, settle)
-	}
-	return contextError(limited, changer.Check(limited, p, reset.ApplyOptions{Settle: settle, StreamsOK: o.streamsOK}))
-}
-
-// settleTime is how long a group's commits are watched: groups that never had
-// members may have consumers that use assign().
-func settleTime(p *reset.Plan, o changeOptions) time.Duration {
-	switch {
-	case o.settle != nil:
-		return *o.settle
-	case p.Type == inspect.Classic && p.ProtocolType == "" && !p.Creates:
-		return reset.DefaultSettle
-	}
-	return 0
 }
 
 // tellUndo gives the command that takes a change back.

@@ -168,6 +168,18 @@ func partly(shown int, err error) error {
 	return err
 }
 
+// someGroups names groups, and where there are many, some of them.
+func someGroups(names []string) string {
+	const shown = 3
+	switch n := len(names); {
+	case n == 1:
+		return "group " + names[0]
+	case n > shown+1:
+		return fmt.Sprintf("%d groups (%s and %d more)", n, strings.Join(names[:shown], ", "), n-shown)
+	}
+	return "groups " + strings.Join(names, ", ")
+}
+
 func counted[R any](rows iter.Seq2[R, error], n *int) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		for r, err := range rows {

@@ -60,9 +60,20 @@ func (e *partialWriteError) Error() string { return e.Err.Error() }
 func (e *partialWriteError) Unwrap() error { return e.Err }
 
 // timeoutError is the cause of a context whose --timeout is over.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after time.Duration
+	less  string // what would take less time; "" for nothing
+}
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("not done after %s", e.after) }
+func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
+
+// hint is what to do about it.
+func (e *timeoutError) hint() string {
+	if e.less != "" {
+		return "give it more time with --timeout; " + e.less
+	}
+	return "give it more time with --timeout, or see with --verbose what it waits for"
+}
 
 // defaultBrokerError: nothing at the address that nobody asked for.
 type defaultBrokerError struct{ Err error }
@@ -158,6 +169,11 @@ func diagnose(err error) diagnosis {
 		hint("something listens there already: --listen 127.0.0.1:0 takes a free port")
 	case errors.As(err, &partial):
 		d.Kind, d.code = "partial", exitPartial
+		for _, p := range partial.Problems {
+			if errors.As(p.Err, &timeout) {
+				hint("%s", timeout.hint())
+			}
+		}
 	case errors.As(err, &unreachable):
 		d.Kind = "unreachable"
 		hint("is the address right (--bootstrap-server), does the broker run, and is it reachable from here?")
@@ -184,7 +200,10 @@ func diagnose(err error) diagnosis {
 		hint("topics are never created by accident: is the name right? 'offsets produce TOPIC --create' makes one")
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		d.Kind = "timeout"
-		hint("give it more time with --timeout, or see with --verbose what it waits for")
+		if timeout == nil {
+			timeout = &timeoutError{}
+		}
+		hint("%s", timeout.hint())
 	case errors.Is(err, inspect.ErrUnknownGroup):
 		d.Kind = "unknown_group"
 		hint("'offsets list' shows the groups there are")

@@ -146,6 +146,14 @@ func literal(s string) string {
 	return s
 }
 
+// escapeGlob is the pattern that matches one name.
+func escapeGlob(name string) string {
+	for _, meta := range []string{"*", "?", "["} {
+		name = strings.ReplaceAll(name, meta, `\`+meta)
+	}
+	return name
+}
+
 func literals(patterns []string) []string {
 	out := make([]string, len(patterns))
 	for i, p := range patterns {

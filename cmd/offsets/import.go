@@ -127,7 +127,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		return nil, err
 	}
 	changer := reset.New(cl)
-	var plans []reset.Plan
+	var all []reset.Restoring
 	for i := range o.groups {
 		g := &o.groups[i]
 		wanted, err := changer.Import(ctx, o.export, g, o.topics, o.translate)
@@ -141,11 +141,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		if o.toGroup != "" {
 			name = o.toGroup
 		}
-		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, Type: g.Type, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
-		if err != nil {
-			return nil, err
-		}
-		plans = append(plans, plan)
+		all = append(all, reset.Restoring{Group: name, Wanted: wanted, Type: g.Type})
 	}
-	return plans, nil
+	return changer.RestorePlans(ctx, all, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
 }

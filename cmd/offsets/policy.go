@@ -106,6 +106,9 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 				p, beside, err = cluster.Policies(ctx, g, o.PolicyOptions)
 				d.Problems = append(d.Problems, beside...)
 			}
+			if why := g.PendingUnknown; why != nil {
+				d.Problems = append(d.Problems, inspect.Problem{What: "pending commits of group " + g.Group, Error: why.Error(), Err: why})
+			}
 			if err == nil && o.live {
 				err = trial.try(ctx, g, &p)
 			}

@@ -214,12 +214,14 @@ func planReset(ctx context.Context, e *env, cl *kgo.Client, o *resetOptions) ([]
 	if err == nil {
 		err = allGroupsRead(failed)
 	}
-	for i := range plans {
-		if err == nil && o.times {
-			err = changer.Times(ctx, &plans[i])
-		}
+	if err != nil || !o.times {
+		return plans, err
 	}
-	return plans, err
+	all := make([]*reset.Plan, len(plans))
+	for i := range plans {
+		all[i] = &plans[i]
+	}
+	return plans, changer.Times(ctx, all...)
 }
 
 // groups are the groups to change: a file for several groups names them itself.

@@ -41,7 +41,17 @@ func unreadWords(p *inspect.Partition) string {
 func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
 	groups := d.Groups
 	return func(yield func(inspect.Group, error) bool) {
+		var unknown []string
+		var pending error
+		defer func() {
+			if len(unknown) > 0 { // most often it is the same with all of them
+				d.Problems = append(d.Problems, inspect.Problem{What: "pending commits of " + someGroups(unknown), Error: pending.Error(), Code: inspect.CodeNoAnswer, Err: pending})
+			}
+		}()
 		for g, err := range groups {
+			if g.PendingUnknown != nil {
+				unknown, pending = append(unknown, g.Group), g.PendingUnknown
+			}
 			count, code := map[string]int{}, map[string]inspect.Code{}
 			for _, p := range g.Unread() {
 				why := unreadWords(p)

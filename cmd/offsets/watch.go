@@ -62,7 +62,7 @@ type watcher struct {
 // look describes once. That the brokers do not answer for a while is said, and
 // is not the end; the context of connectWatched knows when it is.
 func (w *watcher) look(ctx context.Context, cluster *inspect.Cluster) error {
-	limited, cancel := context.WithTimeoutCause(ctx, w.o.timeout, &timeoutError{w.o.timeout})
+	limited, cancel := context.WithTimeoutCause(ctx, w.o.timeout, &timeoutError{after: w.o.timeout})
 	defer cancel()
 	now := w.e.Now()
 	w.o.Now = now
