@@ -35,24 +35,24 @@ const (
 
 // Event is one thing that happened to a group.
 type Event struct {
-	Time      string  `json:"time"`
-	Event     string  `json:"event"`
-	Topic     *string `json:"topic"`
-	Partition *int32  `json:"partition"`
-	Committed *int64  `json:"committed"`
-	Previous  *int64  `json:"previous"`
-	// PreviousKnown: no record is missing that may have been between; then a nil
-	// Previous means that there was no commit. Always false where nothing is
-	// committed or deleted.
-	PreviousKnown bool     `json:"previous_known"`
-	Metadata      *string  `json:"metadata"`
-	LeaderEpoch   *int32   `json:"leader_epoch"`
-	Generation    *int32   `json:"generation"` // of a rebalance
-	Members       *int     `json:"members"`    // after a rebalance; nil where the record does not say
-	Signs         []string `json:"signs"`
+	Time        string   `json:"time"`
+	Event       string   `json:"event"`
+	Topic       *string  `json:"topic"`
+	Partition   *int32   `json:"partition"`
+	Committed   *int64   `json:"committed"`
+	Previous    *int64   `json:"previous"`
+	Metadata    *string  `json:"metadata"`
+	LeaderEpoch *int32   `json:"leader_epoch"`
+	Generation  *int32   `json:"generation"` // of a rebalance
+	Members     *int     `json:"members"`    // after a rebalance; nil where the record does not say
+	Signs       []string `json:"signs"`
 	// LogPartition and LogOffset are where the log says so.
 	LogPartition *int32 `json:"log_partition"`
 	LogOffset    int64  `json:"log_offset"`
+	// PreviousKnown: no record is missing that may have been between; then a nil
+	// Previous means that there was no commit. Always false where nothing is
+	// committed or deleted.
+	PreviousKnown bool `json:"previous_known"`
 }
 
 // HistorySummary is a history in numbers.

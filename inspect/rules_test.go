@@ -153,8 +153,12 @@ func TestCheckWithoutCommits(t *testing.T) {
 			if len(v.Breaches) > 0 {
 				got = v.Breaches[0].Check
 			}
-			if got != tt.check || v.Holds != (tt.check == "") || v.Unknown != 1 {
-				t.Errorf("%s, %s group: %q, holds %v, unknown %d; want %q", tt.name, kind, got, v.Holds, v.Unknown, tt.check)
+			want := tt.check
+			if kind == inspect.Share && want == inspect.CheckStatus {
+				want = "" // it gets a start offset with its first record
+			}
+			if got != want || v.Holds != (want == "") || v.Unknown != 1 {
+				t.Errorf("%s, %s group: %q, holds %v, unknown %d; want %q", tt.name, kind, got, v.Holds, v.Unknown, want)
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func nextCommand(g *inspect.Group) string {
 	}
 	switch {
 	case pending:
-		return fmt.Sprintf("a transaction holds commits back: 'offsets decode --state --group %s' shows which producer's, and since when", name)
+		return fmt.Sprintf("a transaction holds commits back: 'offsets decode --state --group %s' shows whose, and since when", name)
 	case g.PendingUnknown != nil:
 		return g.PendingUnknown.Error()
 	case seen[inspect.PastEnd], seen[inspect.Lost]:

@@ -51,7 +51,7 @@ func TestUnreadPartitionsAreFolded(t *testing.T) {
 	}
 	unread = append(unread, inspect.UnreadPartition{Group: "a", Partition: &inspect.Partition{Topic: "other", Partition: 7, Status: inspect.NotAuthorized}})
 	got := (&partialError{unreadProblems(unread)}).Error()
-	if want := "lag of 2 groups on 666 partitions of big: no_leader\nlag of group a on other-7: not_authorized"; got != want {
+	if want := "lag of 2 groups on 666 partitions (big-0..665): no_leader\nlag of group a on other-7: not_authorized"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -184,7 +184,7 @@ func (e *env) receiptNamed(o *undoOptions) (*reset.Receipt, error) {
 	if err != nil {
 		return nil, usagef("--receipt: %s", err)
 	}
-	if len(o.groups) == 1 && !glob(o.groups[0])(r.Plan.Group) {
+	if len(o.groups) == 1 && o.groups[0] != r.Plan.Group && !glob(o.groups[0])(r.Plan.Group) {
 		return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, literal(o.groups[0]))
 	}
 	return r, nil
@@ -209,7 +209,13 @@ func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, er
 		last[r.Plan.Group] = r
 	}
 	chosen := map[string]bool{}
+	many := false
 	for _, pattern := range o.groups {
+		if last[pattern] != nil { // a name as it is, whatever is in it
+			chosen[pattern] = true
+			continue
+		}
+		many = many || isGlob(pattern)
 		matches, any := glob(pattern), false
 		for group := range last {
 			if matches(group) {
@@ -221,7 +227,6 @@ func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, er
 		}
 	}
 	names := slices.Sorted(maps.Keys(chosen))
-	many := slices.ContainsFunc(o.groups, isGlob)
 	if err := checkExpected(selection{patterns: o.groups}, groups{names: names, many: many}, o.expect, o.execute); err != nil {
 		return nil, err
 	}
