@@ -27,7 +27,7 @@ func importRules() map[string][]string {
 		"github.com/twmb/franz-go/pkg/kfake": {"internal/sandbox"},
 		"internal/sandbox":                   {"cmd/offsets"},
 		"internal/demo":                      {"cmd/offsets"},
-		"internal/kafkatest":                 {"bench"},
+		"internal/kafkatest":                 {"bench", "internal/oracle/…"},
 		"internal/render":                    {"cmd/offsets"},
 		"internal/connect":                   {"cmd/offsets"},
 		"reset":                              {"cmd/offsets"},
