@@ -93,7 +93,7 @@ func (w *deskWorld) tools() {
 
 func (w *deskWorld) members() {
 	for _, p := range []desk.Protocol{desk.Classic, desk.Consumer} {
-		m, err := w.Open(w.Context(), desk.MemberOptions{Group: w.group + string(p), Protocol: p, InstanceID: "i", ClientID: "c", Topics: []string{w.topic}, Policy: "earliest"})
+		m, err := w.Open(w.Context(), desk.MemberOptions{Group: w.group + string(p), Protocol: p, ClientID: "cl", Topics: []string{w.topic}, Policy: "earliest"})
 		if p == desk.Consumer && w.cluster.Version == kafkatest.V360 {
 			if !errors.Is(err, desk.ErrUnsupported) {
 				w.Fatal(err)
@@ -111,7 +111,7 @@ func (w *deskWorld) members() {
 		w.must(m.CommitPolled(w.Context()))
 		w.contains(w.tool(0, "kafka-consumer-groups", "--describe", "--group", w.group+string(p)), w.topic, "0 3 10 7")
 		w.must(m.Abandon(w.Context()))
-		w.contains(w.tool(0, "kafka-consumer-groups", "--describe", "--group", w.group+string(p), "--members"), w.group+string(p))
+		w.contains(w.tool(0, "kafka-consumer-groups", "--describe", "--group", w.group+string(p), "--members"), "/127.0.0.1 cl 2")
 		if _, err := m.Poll(w.Context(), 1, time.Second); !desk.Is(err, "IllegalStateException") {
 			w.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func (w *deskWorld) shareGroups() {
 	}
 	w.must(m.Acknowledge(w.Context(), desk.AckAll(records, "accept")...))
 	w.must(m.Close(w.Context()))
-	m, err = w.Open(w.Context(), desk.MemberOptions{Group: group, Protocol: desk.Share, Topics: []string{w.topic}})
+	m, err = w.Open(w.Context(), desk.MemberOptions{Group: group, Protocol: desk.Share, ClientID: "abandoned", Topics: []string{w.topic}})
 	w.must(err)
 	_, err = m.Poll(w.Context(), 10, time.Second)
 	w.must(err)
@@ -210,5 +210,5 @@ func (w *deskWorld) shareGroups() {
 		w.Fatal(offsets)
 	}
 	w.contains(w.tool(0, "kafka-share-groups", "--describe", "--group", group), group, w.topic, "0")
-	w.contains(w.tool(0, "kafka-share-groups", "--describe", "--group", group, "--members"), group)
+	w.contains(w.tool(0, "kafka-share-groups", "--describe", "--group", group, "--members"), "/127.0.0.1 abandoned")
 }
