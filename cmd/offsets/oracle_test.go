@@ -13,6 +13,7 @@ import (
 	"offsets/internal/kafkatest"
 	"offsets/internal/oracle"
 	"offsets/internal/oracle/ask"
+	"offsets/internal/oracle/desk"
 )
 
 // oracleSeeds are played in CI: some that broke rules before they were mended.
@@ -75,6 +76,15 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	t.Cleanup(cluster.Stop)
 	options.Broker = oracle.Broker{Release: string(release), Bootstrap: cluster.Bootstrap, DataDir: cluster.DataDir(),
 		Restart: func(ctx context.Context, how string) error { return oracle.Restart(ctx, cluster, how) }}
+	d, err := desk.Start(t.Context(), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	options.Tools = func(ctx context.Context, name string, args ...string) (string, string, int, error) {
+		out, err := d.Tool(ctx, name, args...)
+		return out.Stdout, out.Stderr, out.Exit, err
+	}
 	rep, err := oracle.Run(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

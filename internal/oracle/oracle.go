@@ -37,10 +37,8 @@ type Broker struct {
 	Restart func(ctx context.Context, how string) error
 }
 
-// Tools runs Kafka's own tools.
-type Tools interface {
-	Tool(ctx context.Context, name string, args ...string) (stdout, stderr string, exit int, err error)
-}
+// Tools runs one of Kafka's own tools, on the broker of the run.
+type Tools func(ctx context.Context, name string, args ...string) (stdout, stderr string, exit int, err error)
 
 // Options are those of a run. The zero value of each is usable but for Broker
 // and Program.

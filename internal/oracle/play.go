@@ -282,10 +282,10 @@ func (p *playing) tool(ctx context.Context, e *record.Entry) error {
 	if e.Before.Groups[e.Group].Type == "share" {
 		name = "kafka-share-groups"
 	}
-	args := []string{"--bootstrap-server", p.env.Broker.Bootstrap, "--describe", "--group", e.Group}
-	t := record.Run{Argv: append([]string{name}, args...), Begin: time.Now(), Tool: true}
+	args := []string{"--describe", "--group", e.Group}
+	t := record.Run{Argv: append([]string{name, "--bootstrap-server", p.env.Broker.Bootstrap}, args...), Begin: time.Now(), Tool: true}
 	var err error
-	t.Stdout, t.Stderr, t.Exit, err = p.env.Tools.Tool(ctx, name, args...)
+	t.Stdout, t.Stderr, t.Exit, err = p.env.Tools(ctx, name, args...)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func (g *generator) disturb() {
 	case "share":
 		g.shareStep()
 	case "restart":
+		if g.chance(60) { // half a minute, for all lanes
+			return
+		}
 		g.add(Step{Kind: "restart", How: pick(g, "clean", "kill")})
 	case "topic.delete":
 		t := topics

@@ -119,7 +119,7 @@ func (g *generator) one() {
 	}
 	choices := []choice{
 		{34, g.disturb},
-		{44, g.question},
+		{60, g.question},
 		{26, g.change},
 	}
 	total := 0
