@@ -22,11 +22,11 @@ func (g *generator) question() {
 	case "files":
 		g.add(Step{Kind: "ask.files", Group: g.anyGroup(), Form: "jsonl"})
 	case "state":
-		g.add(Step{Kind: "ask.state", Group: g.simple(), Form: "json"})
+		g.add(Step{Kind: "ask.state", Group: g.committed(), Form: "json"})
 	case "asof":
-		g.add(Step{Kind: "ask.state", Group: g.simple(), Form: "json", AsOf: g.past()})
+		g.add(Step{Kind: "ask.state", Group: g.committed(), Form: "json", AsOf: g.past()})
 	case "history":
-		g.add(Step{Kind: "ask.history", Group: pick(g, g.simple(), g.anyGroup()), Form: "json"})
+		g.add(Step{Kind: "ask.history", Group: pick(g, g.committed(), g.committed(), g.anyGroup()), Form: "json"})
 	case "plan":
 		g.reset("ask.plan")
 	case "export":
@@ -69,7 +69,7 @@ func (g *generator) check() {
 
 // change adds a step in which the program changes offsets.
 func (g *generator) change() {
-	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "delete", "plan", "share", "share", "translate") {
+	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "delete", "plan", "share", "share", "share", "translate") {
 	case "reset":
 		g.reset("do.reset")
 	case "plan":
