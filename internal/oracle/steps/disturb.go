@@ -52,7 +52,7 @@ func (g *generator) disturb() {
 		t := g.topic()
 		g.add(Step{Kind: "offsets.delete", Group: g.simple(), Topic: t, Partitions: g.somePart(t)})
 	case "compact":
-		g.add(Step{Kind: "compact"})
+		g.compaction = g.add(Step{Kind: "compact"}).ID
 	case "consume":
 		if g.live == 0 {
 			g.startConsume()
@@ -258,6 +258,7 @@ func (g *generator) shareStep() {
 		parts := g.somePart(t)
 		g.add(Step{Kind: "share.alter", Group: group, Topic: t, Partitions: parts, Places: []Place{{From: "share", Part: g.Float64()}}})
 	case "consume":
+		g.shared[group] = t
 		g.add(Step{Kind: "share.consume", Group: group, Topic: t, N: pick(g, 3, 10, 1000, 1000)})
 	case "delete":
 		g.add(Step{Kind: "share.delete", Group: group, Topic: t})

@@ -47,6 +47,10 @@ type generator struct {
 	changes []int // groups that the program changed
 	exports []int // ids of export steps
 	focus   int   // the group that was touched last
+	// compaction is the id of the last step that forced one, shared what each
+	// share group has read last.
+	compaction int
+	shared     map[int]int
 }
 
 // Generate makes the script of a seed.
@@ -56,14 +60,14 @@ func Generate(seed int64, f Features, length int) Script {
 		f:       f,
 		members: map[int]Step{},
 		txns:    map[int]int{},
+		shared:  map[int]int{},
 	}
 	for t := 1; t <= topics; t++ {
 		g.create(t)
 	}
-	for n := range ShareGroups { // something that share groups have read
-		if f.Share {
-			g.add(Step{Kind: "share.consume", Group: FirstShare + n, Topic: g.topic(), N: 1000})
-		}
+	if f.Share { // something that a share group has read
+		g.shared[FirstShare] = g.topic()
+		g.add(Step{Kind: "share.consume", Group: FirstShare, Topic: g.shared[FirstShare], N: 1000})
 	}
 	for g.id < length {
 		g.one()

@@ -37,7 +37,14 @@ func (g *generator) question() {
 	}
 }
 
-func (g *generator) past() int { return 1 + g.IntN(max(1, g.id)) }
+// past is a moment of the script; often one shortly before a compaction, where
+// what compaction took away mattered.
+func (g *generator) past() int {
+	if g.compaction > 0 && g.chance(50) {
+		return max(1, g.compaction-g.IntN(20))
+	}
+	return 1 + g.IntN(max(1, g.id))
+}
 
 func (g *generator) describe() {
 	s := Step{Kind: "ask.describe", Group: g.anyGroup(), Form: pick(g, "json", "json", "json", "jsonl", "csv", "wide", "table")}
@@ -198,11 +205,16 @@ func (g *generator) delete() {
 
 func (g *generator) shareChange() {
 	group, t := g.share(), g.topic()
-	switch pick(g, "set", "set", "set", "to", "to", "delete") {
-	case "set":
-		g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(10), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
-			Form: "json", Flags: g.settle(nil)})
+	switch pick(g, "set", "set", "set", "to", "to", "to", "delete") {
+	case "set": // one partition, or several one after the other
+		for range 1 + g.IntN(2) {
+			g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(6), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
+				Form: "json", Flags: g.settle(nil)})
+		}
 	case "to":
+		if read := g.shared[group]; read != 0 && g.chance(70) {
+			t = read
+		}
 		g.add(Step{Kind: "do.reset", Group: group, Position: pick(g, "earliest", "earliest", "latest"), Topic: t, Execute: true, Form: "json", Flags: g.settle(nil)})
 	case "delete":
 		g.add(Step{Kind: "do.delete", Group: group, Execute: true, Form: "json", Flags: g.settle(nil)})
