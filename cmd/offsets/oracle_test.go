@@ -20,6 +20,10 @@ import (
 // oracleSeeds are played in CI: some that broke rules before they were mended.
 var oracleSeeds = []int64{1, 2}
 
+// oracleLength keeps those within CI's time. A longer script of the same seed
+// begins with the same steps.
+const oracleLength = 60
+
 // TestOracle plays random scripts on brokers of its own and holds all answers of
 // the program against what is true; see docs/reliability.md.
 //
@@ -59,15 +63,15 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	if mode == kafkatest.Off {
 		t.Skip("OFFSETS_TEST_KAFKA=off")
 	}
-	options := oracle.Options{Seeds: oracleSeeds, Lanes: 2, Program: oracleProgram(t), Logf: t.Logf}
+	options := oracle.Options{Seeds: oracleSeeds, Lanes: len(oracleSeeds), Length: oracleLength, Program: oracleProgram(t), Logf: t.Logf}
 	if v := os.Getenv("OFFSETS_TEST_ORACLE"); v != "" {
 		if options.For, err = time.ParseDuration(v); err != nil {
 			t.Fatalf("OFFSETS_TEST_ORACLE: %v", err)
 		}
-		options.Seeds, options.Lanes = nil, 3
+		options.Seeds, options.Lanes, options.Length = nil, 3, 0
 	}
 	if v := os.Getenv("OFFSETS_TEST_ORACLE_SEED"); v != "" {
-		options.Seeds = nil
+		options.Seeds, options.Length = nil, 0
 		for s := range strings.SplitSeq(v, ",") {
 			seed, err := strconv.ParseInt(s, 10, 64)
 			if err != nil {
