@@ -9,7 +9,7 @@ import (
 // ClusterConfig is the broker that the oracle wants to itself: it restarts it,
 // and makes it compact the offsets topic within seconds.
 func ClusterConfig(release kafkatest.Version, mode kafkatest.Mode) kafkatest.Config {
-	return kafkatest.Config{Version: release, Mode: mode, OffsetsPartitions: 3, Properties: map[string]string{
+	return kafkatest.Config{Version: release, Mode: mode, OffsetsPartitions: 7, Properties: map[string]string{
 		"log.cleaner.backoff.ms":    "300",
 		"log.cleaner.enable":        "true",
 		"log.cleaner.threads":       "1",
