@@ -23,6 +23,7 @@ type Observer struct {
 	cl     *kgo.Client
 	adm    *kadm.Client
 	prefix string
+	known  map[string]bool // groups that were there once
 }
 
 // Open returns an observer of what begins with prefix.
@@ -35,7 +36,7 @@ func Open(bootstrap, prefix string) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Observer{cl: cl, adm: kadm.NewClient(cl), prefix: prefix}, nil
+	return &Observer{cl: cl, adm: kadm.NewClient(cl), prefix: prefix, known: map[string]bool{}}, nil
 }
 
 // Close ends the connection.
@@ -100,6 +101,12 @@ func (o *Observer) groups(ctx context.Context, w *record.World) error {
 			return err
 		}
 	}
+	if err := o.missing(ctx, w); err != nil {
+		return err
+	}
+	for name := range w.Groups {
+		o.known[name] = true
+	}
 	return errors.Join(o.classic(ctx, w, byType["classic"]), o.consumer(ctx, w, byType["consumer"]), o.share(ctx, w, byType["share"]))
 }
 
@@ -122,6 +129,32 @@ func (o *Observer) commits(ctx context.Context, w *record.World, groups []string
 		})
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// missing asks for the groups that were there once and are not listed: a broker
+// that has just started lists what it has loaded so far, without a word, and only
+// a question about a group says that it is still loading.
+func (o *Observer) missing(ctx context.Context, w *record.World) error {
+	var names []string
+	for name := range o.known {
+		if _, listed := w.Groups[name]; !listed {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	for name, r := range o.adm.FetchManyOffsets(ctx, names...) {
+		switch {
+		case errors.Is(r.Err, kerr.GroupIDNotFound):
+			delete(o.known, name)
+		case r.Err != nil:
+			return fmt.Errorf("OffsetFetch of %s: %w", name, r.Err)
+		case len(r.Fetched) > 0:
+			return fmt.Errorf("%s has commits, and is not listed", name)
 		}
 	}
 	return nil
