@@ -199,12 +199,12 @@ func (p *playing) ask(ctx context.Context, e *record.Entry) error {
 	case "do.apply":
 		g.PlanFile, e.From = filepath.Join(p.dir, fmt.Sprintf("plan-%d.json", s.N)), s.N
 		if _, err := os.Stat(g.PlanFile); err != nil {
-			return err
+			return errors.New("there is no such plan: it was refused")
 		}
 	case "do.import":
 		g.ExportFile, e.From = filepath.Join(p.dir, fmt.Sprintf("export-%d.json", s.N)), s.N
 		if _, err := os.Stat(g.ExportFile); err != nil {
-			return err
+			return errors.New("there is no such export: the group did not exist")
 		}
 	case "ask.files":
 		live := s
