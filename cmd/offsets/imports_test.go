@@ -38,7 +38,7 @@ func importRules() map[string][]string {
 		"internal/oracle/judge":           {"internal/oracle", "internal/oracle/report"},
 		"internal/oracle/report":          {"internal/oracle"},
 		"internal/oracle":                 {},
-		"internal/oracle/desk":            {},
+		"internal/oracle/desk":            {"internal/oracle", "internal/oracle/traffic"},
 		"internal/render":                 {"cmd/offsets"},
 		"internal/connect":                {"cmd/offsets"},
 		"reset":                           {"cmd/offsets"},

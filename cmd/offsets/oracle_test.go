@@ -25,6 +25,7 @@ var oracleSeeds = []int64{1, 2}
 //	OFFSETS_TEST_ORACLE=1h         random seeds for so long, instead of the fixed ones
 //	OFFSETS_TEST_ORACLE_SEED=7,8   these seeds
 //	OFFSETS_TEST_ORACLE_KEEP=DIR   keep what failed there (default: below the temporary folder)
+//	OFFSETS_TEST_ORACLE_JAVA=only  scripts of Java's clients, share groups and imports
 //	OFFSETS_BIN=FILE               judge that program instead of this one
 func TestOracle(t *testing.T) {
 	for _, release := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
@@ -81,6 +82,7 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
+	options.Java, options.JavaOnly = d, os.Getenv("OFFSETS_TEST_ORACLE_JAVA") == "only"
 	options.Tools = func(ctx context.Context, name string, args ...string) (string, string, int, error) {
 		out, err := d.Tool(ctx, name, args...)
 		return out.Stdout, out.Stderr, out.Exit, err

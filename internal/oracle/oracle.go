@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"offsets/internal/oracle/ask"
+	"offsets/internal/oracle/desk"
 	"offsets/internal/oracle/judge"
 	"offsets/internal/oracle/record"
 	"offsets/internal/oracle/report"
@@ -46,6 +47,10 @@ type Options struct {
 	Broker  Broker
 	Program ask.Program
 	Tools   Tools // nil: not asked
+	// Java plays Java's clients; nil: there are none in the scripts.
+	Java *desk.Desk
+	// JavaOnly: scripts are made of their steps.
+	JavaOnly bool
 	// Seeds are played in their order; without any, random ones for as long as
 	// For says.
 	Seeds []int64
@@ -130,7 +135,7 @@ func (env *environment) logf(format string, args ...any) {
 
 func (env *environment) features() steps.Features {
 	four := env.Broker.Release >= "4"
-	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil}
+	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil, Java: env.Java != nil, JavaOnly: env.JavaOnly}
 }
 
 // Played is one playing of a script.

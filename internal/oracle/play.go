@@ -26,6 +26,7 @@ const limit = ask.Timeout + 12*time.Second
 type playing struct {
 	env      *environment
 	player   *traffic.Player
+	java     *traffic.Java
 	observer *world.Observer
 	program  ask.Program
 	dir      string
@@ -61,6 +62,9 @@ func (env *environment) Play(ctx context.Context, script steps.Script) (*Played,
 	p.program.Env = append(append(os.Environ(), p.program.Env...), "OFFSETS_BOOTSTRAP_SERVER="+env.Broker.Bootstrap, "OFFSETS_STATE_DIR="+filepath.Join(dir, "state"),
 		"OFFSETS_GROUP=", "OFFSETS_CONTEXT=", "HOME="+dir)
 	p.program.Dir = dir
+	if env.Java != nil {
+		p.java = traffic.NewJava(player, env.Java)
+	}
 	defer p.cleanUp(ctx)
 	time.Sleep(5 * time.Millisecond)
 	for _, s := range script.Steps {
@@ -87,6 +91,7 @@ func (p *playing) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
+	p.java.Close(ctx)
 	if w, err := p.observer.Look(ctx); err == nil {
 		p.player.CleanUp(ctx, w)
 	}
@@ -148,7 +153,13 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 		p.live[s.Group] = p.program.Start(0, ask.Argv(s, p.given(e))...)
 	case s.Kind == "consume.stop":
 		err = p.stop(e)
-	case s.Kind == "tool.describe":
+	case strings.HasPrefix(s.Kind, "java."):
+		if p.java == nil {
+			e.Err = "no Java here"
+			return
+		}
+		e.Ops, err = p.java.Play(ctx, s, e.Before)
+	case s.Kind == "tool.describe", s.Kind == "tool.members":
 		err = p.tool(ctx, e)
 	case s.Asks() || s.Changes():
 		err = p.ask(ctx, e)
@@ -283,6 +294,9 @@ func (p *playing) tool(ctx context.Context, e *record.Entry) error {
 		name = "kafka-share-groups"
 	}
 	args := []string{"--describe", "--group", e.Group}
+	if e.Step.Kind == "tool.members" {
+		args = append(args, "--members", "--verbose")
+	}
 	t := record.Run{Argv: append([]string{name, "--bootstrap-server", p.env.Broker.Bootstrap}, args...), Begin: time.Now(), Tool: true}
 	var err error
 	t.Stdout, t.Stderr, t.Exit, err = p.env.Tools(ctx, name, args...)

@@ -92,6 +92,7 @@ func (j *Judge) prepare(e *record.Entry) {
 }
 
 func (j *Judge) judge(e *record.Entry) {
+	j.java(e)
 	if len(e.Runs) == 0 {
 		return
 	}
