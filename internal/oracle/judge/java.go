@@ -180,11 +180,11 @@ func (j *Judge) membersOf(e *record.Entry) {
 	}
 	for id, t := range theirs {
 		m := ours[id]
-		instance := "-"
+		instance := ""
 		if m.InstanceID != nil {
 			instance = *m.InstanceID
 		}
-		if want, ok := t["GROUP-INSTANCE-ID"]; ok && want != instance || m.ClientID != t["CLIENT-ID"] || m.Host != t["HOST"] {
+		if strings.Trim(t["GROUP-INSTANCE-ID"], "-") != instance || m.ClientID != t["CLIENT-ID"] || m.Host != t["HOST"] {
 			j.fault(e, r, "members", "%s: instance %s, client %s, host %s; Kafka's tool says %v", id, instance, m.ClientID, m.Host, t)
 		}
 		var owned []record.TP
@@ -207,28 +207,29 @@ func (j *Judge) membersOf(e *record.Entry) {
 	}
 }
 
-// toolMembers reads the table of --members, by the member's id. Columns are
-// words: nothing in them has a space, except 3.6's "t(0), u(1)".
+// toolMembers reads the table of --members, by the member's id. A cell begins
+// under its heading and may be empty; a long one moves those behind it, which
+// are of no interest here.
 func toolMembers(text string) map[string]map[string]string {
 	members := map[string]map[string]string{}
-	var header []string
+	columns := map[string]int{}
 	for line := range strings.Lines(strings.ReplaceAll(text, "), ", "),")) {
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
-		if words[0] == "GROUP" {
-			header = words
-			continue
-		}
-		if len(words) > len(header) || len(words) < 5 {
+		line = strings.TrimRight(line, "\n ")
+		if strings.HasPrefix(line, "GROUP ") {
+			for _, name := range strings.Fields(line) {
+				columns[name] = strings.Index(" "+line+" ", " "+name+" ")
+			}
 			continue
 		}
 		row := map[string]string{}
-		for i, w := range words {
-			row[header[i]] = w
+		for name, at := range columns {
+			if at < len(line) {
+				row[name], _, _ = strings.Cut(line[at:], " ")
+			}
 		}
-		members[row["CONSUMER-ID"]] = row
+		if id := row["CONSUMER-ID"]; id != "" {
+			members[id] = row
+		}
 	}
 	return members
 }
