@@ -57,7 +57,7 @@ type Options struct {
 	For   time.Duration
 	// Lanes is how many scripts are played side by side; 0 is one.
 	Lanes int
-	// Length is how many steps a script has, about; 0 is 80.
+	// Length is how many steps a script has, about; 0 is 140.
 	Length int
 	// Keep is the folder where failed scripts are kept.
 	Keep string
@@ -68,7 +68,7 @@ type Options struct {
 // oracle itself.
 func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if o.Length == 0 {
-		o.Length = 80
+		o.Length = 140
 	}
 	rep := report.New(o.Broker.Release)
 	env := &environment{Options: o, report: rep, run: fmt.Sprintf("%x", time.Now().UnixMilli()&0xffffff)}
@@ -125,6 +125,9 @@ type environment struct {
 	// restarts keeps scripts out of the way of a restart.
 	restarts sync.RWMutex
 	kept     sync.Map // rule: how often it was kept
+	// compactions counts the steps that force one, when they begin and when
+	// they end: the cleaner minds all scripts' groups.
+	compactions atomic.Int64
 }
 
 func (env *environment) logf(format string, args ...any) {

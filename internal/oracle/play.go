@@ -36,6 +36,8 @@ type playing struct {
 	live     map[int]*ask.Live
 	played   *Played
 	judge    *judge.Judge
+	// compactions is how many there were when the script began.
+	compactions int64
 }
 
 // Play plays a script on names that nobody used before, and judges it.
@@ -61,7 +63,7 @@ func (env *environment) Play(ctx context.Context, script steps.Script) (*Played,
 		live: map[int]*ask.Live{}, played: &Played{Script: script}, judge: judge.New(script.Release), program: env.Program}
 	p.program.Env = append(append(os.Environ(), p.program.Env...), "OFFSETS_BOOTSTRAP_SERVER="+env.Broker.Bootstrap, "OFFSETS_STATE_DIR="+filepath.Join(dir, "state"),
 		"OFFSETS_GROUP=", "OFFSETS_CONTEXT=", "HOME="+dir)
-	p.program.Dir = dir
+	p.program.Dir, p.compactions = dir, env.compactions.Load()
 	if env.Java != nil {
 		p.java = traffic.NewJava(player, env.Java)
 	}
@@ -130,6 +132,7 @@ func (p *playing) step(ctx context.Context, s steps.Step) error {
 	p.moments[s.ID] = time.Now().Truncate(time.Millisecond)
 	time.Sleep(3 * time.Millisecond)
 	p.played.Entries = append(p.played.Entries, e)
+	e.Compacted = p.env.compactions.Load() != p.compactions
 	faults := p.judge.Take(e)
 	p.played.Faults = append(p.played.Faults, faults...)
 	p.env.report.Entry(p.played.Script.Seed, e, faults)
@@ -149,6 +152,10 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 			return
 		}
 		err = p.env.Broker.Restart(ctx, s.How)
+	case s.Kind == "compact":
+		p.env.compactions.Add(1)
+		e.Ops, err = p.player.Play(ctx, s, e.Before)
+		p.env.compactions.Add(1)
 	case s.Kind == "consume.start":
 		p.live[s.Group] = p.program.Start(0, ask.Argv(s, p.given(e))...)
 	case s.Kind == "consume.stop":

@@ -66,9 +66,8 @@ func (j *Judge) Take(e *record.Entry) []Fault {
 }
 
 func (j *Judge) prepare(e *record.Entry) {
+	j.compacted = e.Compacted
 	switch e.Step.Kind {
-	case "compact":
-		j.compacted = true
 	case "topic.create":
 		j.odd[e.Topic] = e.Step.How != ""
 	case "topic.recreate":

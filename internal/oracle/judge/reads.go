@@ -185,7 +185,10 @@ type describedRow struct {
 }
 
 type describedGroup struct {
-	groupRow
+	Group      string         `json:"group"`
+	Type       string         `json:"type"`
+	State      string         `json:"state"`
+	Total      *totals        `json:"total"`
 	Partitions []describedRow `json:"partitions"`
 }
 

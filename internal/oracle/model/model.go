@@ -36,7 +36,11 @@ type Model struct {
 	busy    map[string][]span
 	records map[string][]record.Record // of a topic's present life
 	lives   map[string][]time.Time     // when a topic was deleted
-	groups  map[string][]time.Time     // when a group was seen to be gone
+	// pending are the keys of transactions that nobody has ended, cloudy those
+	// whose topic was deleted meanwhile: 3.6 forgets what was pending without a
+	// tombstone, so that the log and the coordinator differ from then on.
+	pending map[int]map[Key]bool
+	cloudy  map[Key]time.Time
 	// Doubts are answers of the broker that are not what the operations
 	// before them promised: faults of this model, or of Kafka.
 	Doubts []string
@@ -44,7 +48,8 @@ type Model struct {
 
 // New returns a model that knows nothing yet.
 func New() *Model {
-	return &Model{changes: map[Key][]Change{}, busy: map[string][]span{}, records: map[string][]record.Record{}, lives: map[string][]time.Time{}, groups: map[string][]time.Time{}}
+	return &Model{changes: map[Key][]Change{}, busy: map[string][]span{}, records: map[string][]record.Record{}, lives: map[string][]time.Time{},
+		pending: map[int]map[Key]bool{}, cloudy: map[Key]time.Time{}}
 }
 
 // Before takes in what stood before a step.
@@ -62,6 +67,18 @@ func (m *Model) After(e *record.Entry) {
 		case "topic.delete":
 			m.records[e.Topic] = nil
 			m.lives[e.Topic] = append(m.lives[e.Topic], op.Begin)
+			for _, keys := range m.pending {
+				for key := range keys {
+					if _, already := m.cloudy[key]; key.TP.Topic == e.Topic && !already {
+						m.cloudy[key] = op.Begin
+					}
+				}
+			}
+		case "txn.commit":
+			if m.pending[op.Txn] == nil {
+				m.pending[op.Txn] = map[Key]bool{}
+			}
+			m.pending[op.Txn][Key{op.Group, op.TP}] = true
 		case "produce":
 			m.records[op.TP.Topic] = append(m.records[op.TP.Topic], op.Records...)
 		case "commit":
@@ -108,13 +125,6 @@ func (m *Model) see(w *record.World) {
 			}
 		}
 	}
-	if m.last != nil {
-		for group := range m.last.Groups {
-			if _, there := w.Groups[group]; !there {
-				m.groups[group] = append(m.groups[group], w.End)
-			}
-		}
-	}
 	m.last = w
 }
 
@@ -125,6 +135,9 @@ func (m *Model) At(key Key, at time.Time) (possible []*record.Commit, known bool
 		if !at.Before(s.from) && (s.to.IsZero() || !at.After(s.to)) {
 			return nil, false
 		}
+	}
+	if since, ok := m.cloudy[key]; ok && !at.Before(since) {
+		return nil, false
 	}
 	possible = []*record.Commit{nil}
 	for _, c := range m.changes[key] {
@@ -140,6 +153,12 @@ func (m *Model) At(key Key, at time.Time) (possible []*record.Commit, known bool
 
 // Changes are all states that a key was ever seen in.
 func (m *Model) Changes(key Key) []Change { return m.changes[key] }
+
+// Cloudy says whether the log and the coordinator may differ on a key.
+func (m *Model) Cloudy(key Key) bool {
+	_, ok := m.cloudy[key]
+	return ok
+}
 
 // Busy says whether the group ever committed by itself.
 func (m *Model) Busy(group string) bool { return len(m.busy[group]) > 0 }

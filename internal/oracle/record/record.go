@@ -159,6 +159,9 @@ type Entry struct {
 	Group  string `json:"group,omitempty"`
 	Group2 string `json:"group2,omitempty"`
 	Topic  string `json:"topic,omitempty"`
+	// Compacted: the offsets topic may have been compacted since the script
+	// began, by whichever script.
+	Compacted bool `json:"compacted,omitempty"`
 	// From is the entry's id that a plan file or an export comes from.
 	From int    `json:"from,omitempty"`
 	Err  string `json:"err,omitempty"` // the step could not be played

@@ -5,7 +5,7 @@ import "fmt"
 // question adds a step that asks the program, and changes nothing.
 func (g *generator) question() {
 	weights := map[string]int{"list": 6, "lag": 6, "describe": 14, "check": 10, "policy": 7, "decode": 5, "files": 4, "state": 6, "asof": 14,
-		"history": 10, "plan": 22, "export": 6, "tool": 5}
+		"history": 10, "plan": 22, "export": 6, "tool": 12}
 	switch g.weighted(weights, []string{"list", "lag", "describe", "check", "policy", "decode", "files", "state", "asof", "history", "plan", "export", "tool"}) {
 	case "list":
 		g.add(Step{Kind: "ask.list", Form: pick(g, "json", "json", "jsonl", "csv", "table", "yaml")})

@@ -107,7 +107,7 @@ func (p *Player) records(want []steps.Record) []record.Record {
 func (p *Player) produce(ctx context.Context, topic string, records []record.Record) ([]record.Op, error) {
 	op := record.Op{Kind: "produce", TP: record.TP{Topic: topic}, Begin: time.Now()}
 	// A client of its own: one that knows a deleted topic's id goes on using it.
-	cl, err := p.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond), kgo.RecordDeliveryTimeout(20*time.Second))
+	cl, err := p.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +116,21 @@ func (p *Player) produce(ctx context.Context, topic string, records []record.Rec
 	for _, r := range records {
 		all = append(all, &kgo.Record{Topic: topic, Partition: r.TP.Partition, Timestamp: time.UnixMilli(r.Time), Key: []byte(r.Key), Value: []byte("v-" + r.Key)})
 	}
-	results := cl.ProduceSync(ctx, all...)
+	// A limit of the client would count from the records' own timestamps.
+	short, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	results := cl.ProduceSync(short, all...)
 	op.End = time.Now()
-	for i, res := range results {
+	sent := map[string]record.Record{} // results come as partitions are done
+	for _, r := range records {
+		sent[r.Key] = r
+	}
+	for _, res := range results {
 		if res.Err != nil {
 			op.Err = res.Err.Error()
 			continue
 		}
-		r := records[i]
+		r := sent[string(res.Record.Key)]
 		r.TP.Topic, r.Offset = topic, res.Record.Offset
 		op.Records = append(op.Records, r)
 		p.produced[topic] = append(p.produced[topic], r)

@@ -100,7 +100,7 @@ func (p *Player) endTxn(ctx context.Context, s steps.Step) ([]record.Op, error) 
 	}
 	delete(p.txns, s.Txn)
 	defer t.cl.Close()
-	ops, err := p.op("txn."+s.How+"ted", func() error {
+	ops, err := p.op("txn."+s.How, func() error {
 		req := kmsg.NewPtrEndTxnRequest()
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.id, t.pid, t.epoch, s.How == "commit"
 		err := again(ctx, func() error {
