@@ -36,6 +36,8 @@ type Broker struct {
 	DataDir   string // of the one broker; copied for decode
 	// Restart restarts a broker: how is clean or kill. nil: never.
 	Restart func(ctx context.Context, how string) error
+	// Failover is for several brokers; nil: they stay.
+	Failover *Failover
 }
 
 // Tools runs one of Kafka's own tools, on the broker of the run.
@@ -138,7 +140,7 @@ func (env *environment) logf(format string, args ...any) {
 
 func (env *environment) features() steps.Features {
 	four := env.Broker.Release >= "4"
-	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil, Java: env.Java != nil, JavaOnly: env.JavaOnly}
+	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil, Java: env.Java != nil, JavaOnly: env.JavaOnly, Failover: env.Broker.Failover != nil}
 }
 
 // Played is one playing of a script.

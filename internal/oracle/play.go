@@ -93,6 +93,7 @@ func (p *playing) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
+	_ = p.env.Broker.Failover.Heal(ctx)
 	p.java.Close(ctx)
 	if w, err := p.observer.Look(ctx); err == nil {
 		p.player.CleanUp(ctx, w)
@@ -122,9 +123,16 @@ func (p *playing) step(ctx context.Context, s steps.Step) error {
 	if e.Before, err = p.observer.Look(ctx); err != nil {
 		return fmt.Errorf("before it: %w", err)
 	}
+	down := p.env.Broker.Failover.Down()
 	e.Begin = time.Now()
+	if s.Fail != "" && p.env.Broker.Failover != nil {
+		if err := p.env.Broker.Failover.Fail(ctx, e.Group, s.Fail); err != nil {
+			p.env.logf("step %s: %v", s, err)
+		}
+	}
 	p.do(ctx, e)
 	e.End = time.Now()
+	e.Down = down || p.env.Broker.Failover.Down()
 	if e.After, err = p.observer.Look(ctx); err != nil {
 		return fmt.Errorf("after it: %w", err)
 	}
@@ -156,6 +164,8 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 		p.env.compactions.Add(1)
 		e.Ops, err = p.player.Play(ctx, s, e.Before)
 		p.env.compactions.Add(1)
+	case s.Kind == "broker.heal":
+		err = p.env.Broker.Failover.Heal(ctx)
 	case s.Kind == "consume.start":
 		p.live[s.Group] = p.program.Start(0, ask.Argv(s, p.given(e))...)
 	case s.Kind == "consume.stop":

@@ -317,3 +317,21 @@ func (j *Judge) imported(e *record.Entry, r record.Run, g planGroup) {
 		}
 	}
 }
+
+// unknown is a command that says that it could not know or do all, while a
+// broker was down: what it wrote may have been all, some, or nothing of what it
+// names.
+func (j *Judge) unknown(e *record.Entry, r record.Run) {
+	if !e.Step.Changes() {
+		return
+	}
+	target := e.Group
+	if e.Step.Kind == "do.copy" {
+		target = e.Group2
+	}
+	var doc planDoc
+	if j.read(r, &doc) {
+		j.outside(e, r, doc, target)
+	}
+	delete(j.changes, target)
+}

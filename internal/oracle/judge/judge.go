@@ -99,6 +99,10 @@ func (j *Judge) judge(e *record.Entry) {
 	if r.Killed {
 		return // said by sane
 	}
+	if e.Down && (r.Exit == 1 || r.Exit == 5) {
+		j.unknown(e, r)
+		return
+	}
 	switch e.Step.Kind {
 	case "ask.list":
 		j.list(e, r)

@@ -13,6 +13,8 @@ type Features struct {
 	Restart bool
 	// Java: Java's clients play along; JavaOnly: and nobody else.
 	Java, JavaOnly bool
+	// Failover: there are several brokers, one of which may be down.
+	Failover bool
 }
 
 // The groups of a script have parts to play: those whose offsets are set from
@@ -131,6 +133,9 @@ func (g *generator) one() {
 		choices = []choice{{8, g.java}, {2, g.disturb}, {2, g.question}}
 	case g.f.Java:
 		choices = append(choices, choice{12, g.java})
+	}
+	if g.f.Failover {
+		choices = append(choices, choice{6, g.failover})
 	}
 	total := 0
 	for _, c := range choices {
