@@ -15,10 +15,15 @@ import (
 	"offsets/internal/oracle"
 	"offsets/internal/oracle/ask"
 	"offsets/internal/oracle/desk"
+	"offsets/internal/oracle/report"
 )
 
 // oracleSeeds are played in CI: some that broke rules before they were mended.
 var oracleSeeds = []int64{1, 2}
+
+// oracleLength keeps those within CI's time. A longer script of the same seed
+// begins with the same steps.
+const oracleLength = 60
 
 // TestOracle plays random scripts on brokers of its own and holds all answers of
 // the program against what is true; see docs/reliability.md.
@@ -28,8 +33,20 @@ var oracleSeeds = []int64{1, 2}
 //	OFFSETS_TEST_ORACLE_KEEP=DIR   keep what failed there (default: below the temporary folder)
 //	OFFSETS_TEST_ORACLE_BROKERS=3  several brokers, whose coordinators fail
 //	OFFSETS_TEST_ORACLE_JAVA=only  scripts of Java's clients, share groups and imports
+//	OFFSETS_TEST_ORACLE_SHRINK=0s  how long to shrink the first script that failed (default: 10m)
+//	OFFSETS_TEST_ORACLE_JUDGE=DIR  judge what was kept in DIR again, without a broker
 //	OFFSETS_BIN=FILE               judge that program instead of this one
 func TestOracle(t *testing.T) {
+	if dir := os.Getenv("OFFSETS_TEST_ORACLE_JUDGE"); dir != "" {
+		faults, err := oracle.Judge(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range faults {
+			t.Errorf("step %d %s: %s\n%s", f.Step, f.Rule, f.Message, f.Command)
+		}
+		return
+	}
 	for _, release := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
 		t.Run(string(release), func(t *testing.T) {
 			t.Parallel()
@@ -49,15 +66,15 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	if mode == kafkatest.Off {
 		t.Skip("OFFSETS_TEST_KAFKA=off")
 	}
-	options := oracle.Options{Seeds: oracleSeeds, Lanes: 2, Program: oracleProgram(t), Logf: t.Logf}
+	options := oracle.Options{Seeds: oracleSeeds, Lanes: len(oracleSeeds), Length: oracleLength, Program: oracleProgram(t), Logf: t.Logf}
 	if v := os.Getenv("OFFSETS_TEST_ORACLE"); v != "" {
 		if options.For, err = time.ParseDuration(v); err != nil {
 			t.Fatalf("OFFSETS_TEST_ORACLE: %v", err)
 		}
-		options.Seeds, options.Lanes = nil, 3
+		options.Seeds, options.Lanes, options.Length = nil, 3, 0
 	}
 	if v := os.Getenv("OFFSETS_TEST_ORACLE_SEED"); v != "" {
-		options.Seeds = nil
+		options.Seeds, options.Length = nil, 0
 		for s := range strings.SplitSeq(v, ",") {
 			seed, err := strconv.ParseInt(s, 10, 64)
 			if err != nil {
@@ -108,6 +125,7 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	for _, f := range rep.Found() {
 		t.Errorf("%s, %d times; OFFSETS_TEST_ORACLE_SEED=%d, step %d: %s\n%s", f.Rule, f.Count, f.Seed, f.First.Step, f.First.Message, f.First.Command)
 	}
+	shrinkFirst(t, options, rep)
 	for _, e := range rep.Errors {
 		t.Errorf("not played to its end: %s", e)
 	}
@@ -129,4 +147,28 @@ func oracleProgram(t *testing.T) ask.Program {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// shrinkFirst makes the first script that failed short, and prints it as shell.
+func shrinkFirst(t *testing.T, options oracle.Options, rep *report.Report) {
+	found := rep.Found()
+	if len(found) == 0 {
+		return
+	}
+	limit := 10 * time.Minute
+	if v := os.Getenv("OFFSETS_TEST_ORACLE_SHRINK"); v != "" {
+		var err error
+		if limit, err = time.ParseDuration(v); err != nil {
+			t.Fatalf("OFFSETS_TEST_ORACLE_SHRINK: %v", err)
+		}
+	}
+	if limit == 0 {
+		return
+	}
+	script, err := oracle.Shrink(t.Context(), options, found[0].Seed, found[0].First, limit)
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	t.Logf("the shortest script:\n%s", script)
 }

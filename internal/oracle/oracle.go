@@ -66,11 +66,15 @@ type Options struct {
 	Logf func(format string, args ...any)
 }
 
+// length is how many steps a script has: enough for a state with many layers,
+// few enough to be played within two minutes.
+const length = 140
+
 // Run plays scripts and returns what came of them. An error is one of the
 // oracle itself.
 func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if o.Length == 0 {
-		o.Length = 140
+		o.Length = length
 	}
 	rep := report.New(o.Broker.Release)
 	env := &environment{Options: o, report: rep, run: fmt.Sprintf("%x", time.Now().UnixMilli()&0xffffff)}
@@ -172,4 +176,18 @@ func (env *environment) keep(p *Played, folder string) string {
 	}
 	_ = os.CopyFS(filepath.Join(dir, "segments"), os.DirFS(folder))
 	return dir
+}
+
+// Judge judges a kept playing again.
+func Judge(dir string) ([]judge.Fault, error) {
+	script, entries, err := report.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	j := judge.New(script.Release)
+	var faults []judge.Fault
+	for _, e := range entries {
+		faults = append(faults, j.Take(e)...)
+	}
+	return faults, nil
 }

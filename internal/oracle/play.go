@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -168,6 +169,7 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 		err = p.env.Broker.Failover.Heal(ctx)
 	case s.Kind == "consume.start":
 		p.live[s.Group] = p.program.Start(0, ask.Argv(s, p.given(e))...)
+		p.joined(ctx, e)
 	case s.Kind == "consume.stop":
 		err = p.stop(e)
 	case strings.HasPrefix(s.Kind, "java."):
@@ -277,6 +279,15 @@ func copyLog(data, to string) error {
 	return nil
 }
 
+// joined waits until the group has a member more than before.
+func (p *playing) joined(ctx context.Context, e *record.Entry) {
+	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if w, err := p.observer.Look(ctx); err == nil && w.Groups[e.Group].Members > e.Before.Groups[e.Group].Members {
+			return
+		}
+	}
+}
+
 // stop tells a consumer of the program to stop, in one of the ways that happen:
 // Ctrl-C, a service manager's SIGTERM, or timeout(1), which sends its signal to
 // the child and right after to the process group.
@@ -294,6 +305,10 @@ func (p *playing) stop(e *record.Entry) error {
 		l.Signal(syscall.SIGTERM, false)
 	default:
 		l.Signal(syscall.SIGTERM, false)
+		if len(e.Step.Flags) > 0 {
+			us, _ := strconv.Atoi(e.Step.Flags[0])
+			time.Sleep(time.Duration(us) * time.Microsecond)
+		}
 		l.Signal(syscall.SIGTERM, true)
 	}
 	e.Runs = append(e.Runs, l.Within(15*time.Second))

@@ -46,6 +46,7 @@ func (j *Judge) change(e *record.Entry, r record.Run) {
 	before, had := e.Before.Groups[target]
 	after, has := e.After.Groups[target]
 	j.done(e, r, g, target)
+	j.refusals(e, r, g, target)
 	if had && has && before.Type != after.Type {
 		j.fault(e, r, "type-changed", "%s was a %s group, and is a %s group now", target, before.Type, after.Type)
 	}

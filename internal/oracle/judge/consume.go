@@ -20,12 +20,10 @@ func (j *Judge) stopped(e *record.Entry, r record.Run) {
 	if r.Killed {
 		return
 	}
-	others := 0
-	if start != nil && start.Before != nil {
-		others = start.Before.Groups[e.Group].Members
-	}
 	after := e.After.Groups[e.Group]
-	if after.Members > e.Before.Groups[e.Group].Members-1 && after.Members > others && e.Before.Groups[e.Group].Members > others {
+	// Static members stay after a clean stop.
+	others := max(j.members[e.Group], 0) + after.Statics
+	if after.Members > others {
 		j.fault(e, r, "stop-member-left", "exit %d, and its member is still in %s (%s, %d members)", r.Exit, e.Group, after.State, after.Members)
 	}
 	last := map[record.TP]int64{}
@@ -35,7 +33,7 @@ func (j *Judge) stopped(e *record.Entry, r record.Run) {
 		}
 	}
 	for tp, at := range last {
-		if start == nil || j.Model.Recreated(tp.Topic, start.Begin) || r.Exit == 1 || others > 0 || e.Before.Groups[e.Group].Members > others+1 {
+		if start == nil || j.Model.Recreated(tp.Topic, start.Begin) || r.Exit == 1 || others > 0 {
 			continue
 		}
 		if c, ok := after.Commits[tp]; !ok || c.Offset < at+1 {

@@ -1,6 +1,9 @@
 package steps
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // disturb adds a step of traffic: what happens to the broker without the
 // program.
@@ -11,7 +14,7 @@ func (g *generator) disturb() {
 		"share": 0, "restart": 0, "topic.delete": 1,
 	}
 	if g.f.Share {
-		weights["share"] = 16
+		weights["share"] = 20
 	}
 	if g.f.Restart {
 		weights["restart"] = 1
@@ -49,12 +52,12 @@ func (g *generator) disturb() {
 		t := g.topic()
 		g.add(Step{Kind: "offsets.delete", Group: g.simple(), Topic: t, Partitions: g.somePart(t)})
 	case "compact":
-		g.add(Step{Kind: "compact"})
+		g.compaction = g.add(Step{Kind: "compact"}).ID
 	case "consume":
 		if g.live == 0 {
 			g.startConsume()
 		} else {
-			g.stopConsume()
+			g.stopConsume(0)
 		}
 	case "share":
 		g.shareStep()
@@ -227,15 +230,24 @@ func (g *generator) startConsume() {
 	g.add(Step{Kind: "consume.start", Group: g.live, Topic: t, Flags: flags, N: g.IntN(3)})
 	if g.chance(30) {
 		g.add(Step{Kind: "topic.recreate", Topic: t, N: int(g.parts[t]), How: "new"})
+		g.plain[t] = true
 		g.produce(t, 30)
+		g.stopConsume(3000)
+		return
 	}
 	if g.chance(70) {
-		g.stopConsume()
+		g.stopConsume(0)
 	}
 }
 
-func (g *generator) stopConsume() {
-	g.add(Step{Kind: "consume.stop", Group: g.live, How: pick(g, "int", "term", "timeout", "timeout", "timeout"), N: 300 + g.IntN(1500)})
+// stopConsume stops it after some milliseconds. Twice means two signals right
+// after each other, as timeout(1) sends them, with so many microseconds between.
+func (g *generator) stopConsume(after int) {
+	s := Step{Kind: "consume.stop", Group: g.live, How: pick(g, "int", "term", "twice", "twice", "twice"), N: after + g.IntN(1200)}
+	if s.How == "twice" && g.chance(70) {
+		s.Flags = []string{strconv.Itoa(g.IntN(3000))}
+	}
+	g.add(s)
 	g.live = 0
 }
 
@@ -246,6 +258,7 @@ func (g *generator) shareStep() {
 		parts := g.somePart(t)
 		g.add(Step{Kind: "share.alter", Group: group, Topic: t, Partitions: parts, Places: []Place{{From: "share", Part: g.Float64()}}})
 	case "consume":
+		g.shared[group] = t
 		g.add(Step{Kind: "share.consume", Group: group, Topic: t, N: pick(g, 3, 10, 1000, 1000)})
 	case "delete":
 		g.add(Step{Kind: "share.delete", Group: group, Topic: t})

@@ -51,7 +51,11 @@ type generator struct {
 	nextTxn int
 	changes []int // groups that the program changed
 	exports []int // ids of export steps
-	plans   int
+	focus   int   // the group that was touched last
+	// compaction is the id of the last step that forced one, shared what each
+	// share group has read last.
+	compaction int
+	shared     map[int]int
 }
 
 // Generate makes the script of a seed.
@@ -62,9 +66,14 @@ func Generate(seed int64, f Features, length int) Script {
 		members: map[int]Step{},
 		javas:   map[int]Step{},
 		txns:    map[int]int{},
+		shared:  map[int]int{},
 	}
 	for t := 1; t <= topics; t++ {
 		g.create(t)
+	}
+	if f.Share { // something that a share group has read
+		g.shared[FirstShare] = g.topic()
+		g.add(Step{Kind: "share.consume", Group: FirstShare, Topic: g.shared[FirstShare], N: 1000})
 	}
 	for g.id < length {
 		g.one()
@@ -76,6 +85,9 @@ func Generate(seed int64, f Features, length int) Script {
 func (g *generator) add(s Step) Step {
 	g.id++
 	s.ID = g.id
+	if s.Group != 0 {
+		g.focus = s.Group
+	}
 	g.steps = append(g.steps, s)
 	return s
 }
@@ -164,10 +176,18 @@ func (g *generator) weighted(all map[string]int, order []string) string {
 	return order[0]
 }
 
+// committed is a group whose commits are in the offsets topic.
+func (g *generator) committed() int {
+	if g.focus != 0 && g.focus <= SimpleGroups && g.chance(60) {
+		return g.focus
+	}
+	return g.simple()
+}
+
 // end stops what still runs.
 func (g *generator) end() {
 	if g.live != 0 {
-		g.stopConsume()
+		g.stopConsume(0)
 	}
 	for len(g.members) > 0 {
 		g.leave()
@@ -195,9 +215,12 @@ func (g *generator) somePart(t int) []int32 {
 	return out
 }
 
-// anyGroup is a group of any part that is likely to be there.
+// anyGroup is a group of any part that is likely to be there, and often the one
+// that something has just happened to.
 func (g *generator) anyGroup() int {
 	switch {
+	case g.focus != 0 && g.chance(45):
+		return g.focus
 	case g.f.Share && g.chance(22):
 		return g.share()
 	case g.live != 0 && g.chance(10):

@@ -22,11 +22,11 @@ func (g *generator) question() {
 	case "files":
 		g.add(Step{Kind: "ask.files", Group: g.anyGroup(), Form: "jsonl"})
 	case "state":
-		g.add(Step{Kind: "ask.state", Group: g.simple(), Form: "json"})
+		g.add(Step{Kind: "ask.state", Group: g.committed(), Form: "json"})
 	case "asof":
-		g.add(Step{Kind: "ask.state", Group: g.simple(), Form: "json", AsOf: g.past()})
+		g.add(Step{Kind: "ask.state", Group: g.committed(), Form: "json", AsOf: g.past()})
 	case "history":
-		g.add(Step{Kind: "ask.history", Group: pick(g, g.simple(), g.anyGroup()), Form: "json"})
+		g.add(Step{Kind: "ask.history", Group: pick(g, g.committed(), g.committed(), g.anyGroup()), Form: "json"})
 	case "plan":
 		g.reset("ask.plan")
 	case "export":
@@ -37,7 +37,14 @@ func (g *generator) question() {
 	}
 }
 
-func (g *generator) past() int { return 1 + g.IntN(max(1, g.id)) }
+// past is a moment of the script; often one shortly before a compaction, where
+// what compaction took away mattered.
+func (g *generator) past() int {
+	if g.compaction > 0 && g.chance(50) {
+		return max(1, g.compaction-g.IntN(20))
+	}
+	return 1 + g.IntN(max(1, g.id))
+}
 
 func (g *generator) describe() {
 	s := Step{Kind: "ask.describe", Group: g.anyGroup(), Form: pick(g, "json", "json", "json", "jsonl", "csv", "wide", "table")}
@@ -69,7 +76,7 @@ func (g *generator) check() {
 
 // change adds a step in which the program changes offsets.
 func (g *generator) change() {
-	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "delete", "plan", "share", "share", "translate") {
+	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "delete", "plan", "share", "share", "share", "translate") {
 	case "reset":
 		g.reset("do.reset")
 	case "plan":
@@ -198,11 +205,16 @@ func (g *generator) delete() {
 
 func (g *generator) shareChange() {
 	group, t := g.share(), g.topic()
-	switch pick(g, "set", "set", "set", "to", "to", "delete") {
-	case "set":
-		g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(10), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
-			Form: "json", Flags: g.settle(nil)})
+	switch pick(g, "set", "set", "set", "to", "to", "to", "delete") {
+	case "set": // one partition, or several one after the other
+		for range 1 + g.IntN(2) {
+			g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(6), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
+				Form: "json", Flags: g.settle(nil)})
+		}
 	case "to":
+		if read := g.shared[group]; read != 0 && g.chance(70) {
+			t = read
+		}
 		g.add(Step{Kind: "do.reset", Group: group, Position: pick(g, "earliest", "earliest", "latest"), Topic: t, Execute: true, Form: "json", Flags: g.settle(nil)})
 	case "delete":
 		g.add(Step{Kind: "do.delete", Group: group, Execute: true, Form: "json", Flags: g.settle(nil)})

@@ -152,6 +152,8 @@ func (p *Player) trim(ctx context.Context, s steps.Step, world *record.World) ([
 	})
 }
 
+func (p *Player) rollGroup(n int) string { return fmt.Sprintf("roll-%s%d", p.Prefix, n) }
+
 // compact makes the broker compact the offsets topic: short segments for a
 // moment, and commits of groups on all of its partitions that make it begin new
 // ones. It takes longer than the cleaner sleeps.
@@ -169,15 +171,13 @@ func (p *Player) compact(ctx context.Context) ([]record.Op, error) {
 			return err
 		}
 		time.Sleep(150 * time.Millisecond)
-		for round := range 2 {
-			for i := range 12 {
-				// Names of all scripts alike: they are keys like others, and one
-				// set of them is enough.
-				req := kadm.Offsets{}
-				req.Add(kadm.Offset{Topic: p.Topic(1), Partition: 0, At: int64(round), LeaderEpoch: -1})
-				_, _ = p.adm.CommitOffsets(ctx, fmt.Sprintf("oracle-roll-%d", i), req)
-			}
-			time.Sleep(100 * time.Millisecond)
+		for range 12 {
+			// Each name once: a key that is written again leaves a gap of its
+			// own, and the last gap is what the program reasons about.
+			p.rolls++
+			req := kadm.Offsets{}
+			req.Add(kadm.Offset{Topic: p.Topic(1), Partition: 0, At: 0, LeaderEpoch: -1})
+			_, _ = p.adm.CommitOffsets(ctx, p.rollGroup(p.rolls), req)
 		}
 		time.Sleep(2500 * time.Millisecond)
 		return set(kadm.DeleteConfig)

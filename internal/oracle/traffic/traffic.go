@@ -46,6 +46,7 @@ type Player struct {
 	// produced is what a topic holds in its present life, for the copy of it.
 	produced map[string][]record.Record
 	serial   int
+	rolls    int
 }
 
 // New returns a player; base is the time that record timestamps count from.
@@ -78,9 +79,15 @@ func (p *Player) Close() {
 // CleanUp deletes the script's groups and topics, so that the broker stays
 // small through an hour of scripts.
 func (p *Player) CleanUp(ctx context.Context, w *record.World) {
-	for name, g := range w.Groups {
-		_ = g
-		_, _ = p.adm.DeleteGroups(ctx, name)
+	var names []string
+	for n := range p.rolls {
+		names = append(names, p.rollGroup(n+1))
+	}
+	for name := range w.Groups {
+		names = append(names, name)
+	}
+	if len(names) > 0 {
+		_, _ = p.adm.DeleteGroups(ctx, names...)
 	}
 	for name := range w.Topics {
 		_, _ = p.adm.DeleteTopics(ctx, name)
