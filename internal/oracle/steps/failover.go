@@ -4,23 +4,14 @@ package steps
 // program is asked about the group or changes it, asks more while it is down,
 // and brings it back.
 func (g *generator) failover() {
-	how := pick(g, "kill", "kill", "clean")
-	first := len(g.steps)
-	switch pick(g, "describe", "list", "change", "change", "export") {
-	case "describe":
-		g.add(Step{Kind: "ask.describe", Group: g.simple(), Form: "json"})
-	case "list":
-		g.add(Step{Kind: "ask.lag", Group: g.simple(), Form: "json"})
-	case "export":
-		g.add(Step{Kind: "ask.export", Group: g.simple(), Form: "json"})
-	case "change":
-		g.add(Step{Kind: "do.reset", Group: g.simple(), Position: pick(g, "earliest", "latest"), Execute: true, Form: "json", Flags: g.settle(nil)})
-	}
-	s := &g.steps[first]
-	s.Fail = how
+	group := g.simple()
+	g.commit(group)
+	s := Step{Kind: pick(g, "ask.describe", "ask.lag", "ask.export", "do.reset", "do.reset"), Group: group, Form: "json", Fail: pick(g, "kill", "kill", "clean")}
 	if s.Changes() {
-		g.changes = append(g.changes, s.Group)
+		s.Position, s.Execute, s.Flags = pick(g, "earliest", "latest"), true, g.settle(nil)
+		g.changes = append(g.changes, group)
 	}
+	g.add(s)
 	for range 2 + g.IntN(4) {
 		if g.chance(70) {
 			g.question()
