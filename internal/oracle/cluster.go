@@ -10,7 +10,7 @@ import (
 // ClusterConfig is the broker that the oracle wants to itself: it restarts it,
 // and makes it compact the offsets topic within seconds.
 func ClusterConfig(release kafkatest.Version, mode kafkatest.Mode, brokers int) kafkatest.Config {
-	return kafkatest.Config{Version: release, Mode: mode, Brokers: brokers, OffsetsPartitions: 3, Properties: map[string]string{
+	return kafkatest.Config{Version: release, Mode: mode, Brokers: brokers, OffsetsPartitions: 7, Properties: map[string]string{
 		"default.replication.factor": fmt.Sprint(brokers),
 		"log.cleaner.backoff.ms":     "300",
 		"log.cleaner.enable":         "true",

@@ -37,7 +37,7 @@ type Model struct {
 	records map[string][]record.Record // of a topic's present life
 	lives   map[string][]time.Time     // when a topic was deleted
 	// pending are the keys of transactions that nobody has ended, cloudy those
-	// whose topic was deleted meanwhile: 3.6 forgets what was pending without a
+	// whose topic or group was deleted meanwhile: 3.6 forgets what was pending without a
 	// tombstone, so that the log and the coordinator differ from then on.
 	pending map[int]map[Key]bool
 	cloudy  map[Key]time.Time
@@ -67,13 +67,7 @@ func (m *Model) After(e *record.Entry) {
 		case "topic.delete":
 			m.records[e.Topic] = nil
 			m.lives[e.Topic] = append(m.lives[e.Topic], op.Begin)
-			for _, keys := range m.pending {
-				for key := range keys {
-					if _, already := m.cloudy[key]; key.TP.Topic == e.Topic && !already {
-						m.cloudy[key] = op.Begin
-					}
-				}
-			}
+			m.cloud(op.Begin, func(key Key) bool { return key.TP.Topic == e.Topic })
 		case "txn.commit":
 			if m.pending[op.Txn] == nil {
 				m.pending[op.Txn] = map[Key]bool{}
@@ -85,11 +79,29 @@ func (m *Model) After(e *record.Entry) {
 			m.promised(e, op)
 		}
 	}
+	if e.Before != nil && e.After != nil {
+		m.cloud(e.Begin, func(key Key) bool {
+			_, had := e.Before.Groups[key.Group]
+			_, has := e.After.Groups[key.Group]
+			return had && !has
+		})
+	}
 	m.see(e.After)
 	if e.Step.Kind == "consume.stop" {
 		spans := m.busy[e.Group]
 		if n := len(spans); n > 0 && spans[n-1].to.IsZero() {
 			spans[n-1].to = e.End
+		}
+	}
+}
+
+// cloud marks keys with a pending commit whose topic or group was deleted.
+func (m *Model) cloud(at time.Time, gone func(Key) bool) {
+	for _, keys := range m.pending {
+		for key := range keys {
+			if _, already := m.cloudy[key]; gone(key) && !already {
+				m.cloudy[key] = at
+			}
 		}
 	}
 }

@@ -53,6 +53,9 @@ func (g *generator) disturb() {
 		g.add(Step{Kind: "offsets.delete", Group: g.simple(), Topic: t, Partitions: g.somePart(t)})
 	case "compact":
 		g.compaction = g.add(Step{Kind: "compact"}).ID
+		for group := range SimpleGroups { // what it took away mattered then
+			g.add(Step{Kind: "ask.state", Group: 1 + group, Form: "json", AsOf: max(1, g.id-1-g.IntN(25))})
+		}
 	case "consume":
 		if g.live == 0 {
 			g.startConsume()

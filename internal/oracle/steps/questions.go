@@ -206,9 +206,12 @@ func (g *generator) delete() {
 func (g *generator) shareChange() {
 	group, t := g.share(), g.topic()
 	switch pick(g, "set", "set", "set", "to", "to", "to", "delete") {
-	case "set": // one partition, or several one after the other
+	case "set": // one partition, or several one after the other; beside one that was there before
+		if g.chance(40) {
+			g.add(Step{Kind: "share.alter", Group: group, Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Places: []Place{{From: "share", Part: g.Float64()}}})
+		}
 		for range 1 + g.IntN(2) {
-			g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(6), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
+			g.add(Step{Kind: "do.reset", Group: group, Position: "number", N: 1 + g.IntN(4), Topic: t, Partitions: []int32{g.Int32N(g.parts[t])}, Execute: true,
 				Form: "json", Flags: g.settle(nil)})
 		}
 	case "to":
