@@ -339,5 +339,13 @@ func (p *playing) tool(ctx context.Context, e *record.Entry) error {
 	ours := e.Step
 	ours.Kind, ours.Form = "ask.describe", "json"
 	e.Runs = append(e.Runs, t, p.program.Run(ctx, limit, ask.Argv(ours, p.given(e))...))
+	if e.Step.Kind == "tool.members" { // did they move in between? Nothing else says so of share groups
+		t.Begin = time.Now()
+		if t.Stdout, t.Stderr, t.Exit, err = p.env.Tools(ctx, name, args...); err != nil {
+			return err
+		}
+		t.End = time.Now()
+		e.Runs = append(e.Runs, t)
+	}
 	return nil
 }

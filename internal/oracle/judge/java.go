@@ -147,9 +147,9 @@ type describedMember struct {
 }
 
 // membersOf compares describe's members with those of Kafka's own tool: its run
-// comes first, then ours.
+// comes first, then ours, then its again.
 func (j *Judge) membersOf(e *record.Entry) {
-	if len(e.Runs) < 2 || e.Runs[0].Killed || e.Runs[1].Killed || j.running(e.Group) {
+	if len(e.Runs) < 3 || e.Runs[0].Stdout != e.Runs[2].Stdout || e.Runs[1].Killed || j.running(e.Group) {
 		return
 	}
 	var doc struct {

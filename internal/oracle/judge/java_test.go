@@ -93,7 +93,7 @@ func TestMembers(t *testing.T) {
 	for release, table := range tables {
 		for partition, want := range map[string][]string{"1": nil, "2": {"members"}} {
 			e := entry(2, steps.Step{Kind: "tool.members"}, groups, groups, "", 0)
-			e.Runs = []record.Run{{Tool: true, Stdout: table}, {Argv: []string{"offsets"}, Stdout: strings.ReplaceAll(ours, "PARTITION", partition)}}
+			e.Runs = []record.Run{{Tool: true, Stdout: table}, {Argv: []string{"offsets"}, Stdout: strings.ReplaceAll(ours, "PARTITION", partition)}, {Tool: true, Stdout: table}}
 			if got := rules(New(release).Take(e)); !slices.Equal(got, want) {
 				t.Errorf("%s, partition %s: got %q, want %q", release, partition, got, want)
 			}
