@@ -39,7 +39,7 @@ func importRules() map[string][]string {
 		"internal/oracle/report":          {"cmd/offsets", "internal/oracle"},
 		"internal/oracle/shrink":          {"internal/oracle"},
 		"internal/oracle":                 {},
-		"internal/oracle/desk":            {},
+		"internal/oracle/desk":            {"internal/oracle", "internal/oracle/traffic"},
 		"internal/render":                 {"cmd/offsets"},
 		"internal/connect":                {"cmd/offsets"},
 		"reset":                           {"cmd/offsets"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -30,6 +31,8 @@ const oracleLength = 60
 //	OFFSETS_TEST_ORACLE=1h         random seeds for so long, instead of the fixed ones
 //	OFFSETS_TEST_ORACLE_SEED=7,8   these seeds
 //	OFFSETS_TEST_ORACLE_KEEP=DIR   keep what failed there (default: below the temporary folder)
+//	OFFSETS_TEST_ORACLE_BROKERS=3  several brokers, whose coordinators fail
+//	OFFSETS_TEST_ORACLE_JAVA=only  scripts of Java's clients, share groups and imports
 //	OFFSETS_TEST_ORACLE_SHRINK=0s  how long to shrink the first script that failed (default: 10m)
 //	OFFSETS_TEST_ORACLE_JUDGE=DIR  judge what was kept in DIR again, without a broker
 //	OFFSETS_BIN=FILE               judge that program instead of this one
@@ -83,7 +86,11 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	if options.Keep = os.Getenv("OFFSETS_TEST_ORACLE_KEEP"); options.Keep == "" {
 		options.Keep = filepath.Join(os.TempDir(), "offsets-oracle")
 	}
-	cluster, err := kafkatest.Start(context.Background(), oracle.ClusterConfig(release, mode))
+	brokers, err := strconv.Atoi(cmp.Or(os.Getenv("OFFSETS_TEST_ORACLE_BROKERS"), "1"))
+	if err != nil {
+		t.Fatalf("OFFSETS_TEST_ORACLE_BROKERS: %v", err)
+	}
+	cluster, err := kafkatest.Start(context.Background(), oracle.ClusterConfig(release, mode, brokers))
 	if errors.Is(err, kafkatest.ErrNotCached) && mode != kafkatest.Require {
 		t.Skipf("no Apache Kafka %s: %v", release, err)
 	}
@@ -93,11 +100,19 @@ func oracleOn(t *testing.T, release kafkatest.Version) {
 	t.Cleanup(cluster.Stop)
 	options.Broker = oracle.Broker{Release: string(release), Bootstrap: cluster.Bootstrap, DataDir: cluster.DataDir(),
 		Restart: func(ctx context.Context, how string) error { return oracle.Restart(ctx, cluster, how) }}
+	if brokers > 1 { // none of which has all of the offsets topic at all times
+		options.Broker.DataDir, options.Broker.Restart = "", nil
+		if options.Broker.Failover, err = oracle.NewFailover(cluster); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(options.Broker.Failover.Close)
+	}
 	d, err := desk.Start(t.Context(), cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
+	options.Java, options.JavaOnly = d, os.Getenv("OFFSETS_TEST_ORACLE_JAVA") == "only"
 	options.Tools = func(ctx context.Context, name string, args ...string) (string, string, int, error) {
 		out, err := d.Tool(ctx, name, args...)
 		return out.Stdout, out.Stderr, out.Exit, err

@@ -2,18 +2,20 @@ package oracle
 
 import (
 	"context"
+	"fmt"
 
 	"offsets/internal/kafkatest"
 )
 
 // ClusterConfig is the broker that the oracle wants to itself: it restarts it,
 // and makes it compact the offsets topic within seconds.
-func ClusterConfig(release kafkatest.Version, mode kafkatest.Mode) kafkatest.Config {
-	return kafkatest.Config{Version: release, Mode: mode, OffsetsPartitions: 7, Properties: map[string]string{
-		"log.cleaner.backoff.ms":    "300",
-		"log.cleaner.enable":        "true",
-		"log.cleaner.threads":       "1",
-		"log.initial.task.delay.ms": "500",
+func ClusterConfig(release kafkatest.Version, mode kafkatest.Mode, brokers int) kafkatest.Config {
+	return kafkatest.Config{Version: release, Mode: mode, Brokers: brokers, OffsetsPartitions: 7, Properties: map[string]string{
+		"default.replication.factor": fmt.Sprint(brokers),
+		"log.cleaner.backoff.ms":     "300",
+		"log.cleaner.enable":         "true",
+		"log.cleaner.threads":        "1",
+		"log.initial.task.delay.ms":  "500",
 		// Trimmed and small topics change when a step says so, and not in
 		// between, where no look sees it.
 		"log.retention.check.interval.ms": "2000",

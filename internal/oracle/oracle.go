@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"offsets/internal/oracle/ask"
+	"offsets/internal/oracle/desk"
 	"offsets/internal/oracle/judge"
 	"offsets/internal/oracle/record"
 	"offsets/internal/oracle/report"
@@ -35,6 +36,8 @@ type Broker struct {
 	DataDir   string // of the one broker; copied for decode
 	// Restart restarts a broker: how is clean or kill. nil: never.
 	Restart func(ctx context.Context, how string) error
+	// Failover is for several brokers; nil: they stay.
+	Failover *Failover
 }
 
 // Tools runs one of Kafka's own tools, on the broker of the run.
@@ -46,6 +49,10 @@ type Options struct {
 	Broker  Broker
 	Program ask.Program
 	Tools   Tools // nil: not asked
+	// Java plays Java's clients; nil: there are none in the scripts.
+	Java *desk.Desk
+	// JavaOnly: scripts are made of their steps.
+	JavaOnly bool
 	// Seeds are played in their order; without any, random ones for as long as
 	// For says.
 	Seeds []int64
@@ -137,7 +144,7 @@ func (env *environment) logf(format string, args ...any) {
 
 func (env *environment) features() steps.Features {
 	four := env.Broker.Release >= "4"
-	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil}
+	return steps.Features{Release: env.Broker.Release, NextGen: four, Share: four, Restart: env.Broker.Restart != nil, Java: env.Java != nil, JavaOnly: env.JavaOnly, Failover: env.Broker.Failover != nil}
 }
 
 // Played is one playing of a script.

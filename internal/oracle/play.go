@@ -27,6 +27,7 @@ const limit = ask.Timeout + 12*time.Second
 type playing struct {
 	env      *environment
 	player   *traffic.Player
+	java     *traffic.Java
 	observer *world.Observer
 	program  ask.Program
 	dir      string
@@ -64,6 +65,9 @@ func (env *environment) Play(ctx context.Context, script steps.Script) (*Played,
 	p.program.Env = append(append(os.Environ(), p.program.Env...), "OFFSETS_BOOTSTRAP_SERVER="+env.Broker.Bootstrap, "OFFSETS_STATE_DIR="+filepath.Join(dir, "state"),
 		"OFFSETS_GROUP=", "OFFSETS_CONTEXT=", "HOME="+dir)
 	p.program.Dir, p.compactions = dir, env.compactions.Load()
+	if env.Java != nil {
+		p.java = traffic.NewJava(player, env.Java)
+	}
 	defer p.cleanUp(ctx)
 	time.Sleep(5 * time.Millisecond)
 	for _, s := range script.Steps {
@@ -90,6 +94,8 @@ func (p *playing) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
+	_ = p.env.Broker.Failover.Heal(ctx)
+	p.java.Close(ctx)
 	if w, err := p.observer.Look(ctx); err == nil {
 		p.player.CleanUp(ctx, w)
 	}
@@ -118,9 +124,16 @@ func (p *playing) step(ctx context.Context, s steps.Step) error {
 	if e.Before, err = p.observer.Look(ctx); err != nil {
 		return fmt.Errorf("before it: %w", err)
 	}
+	down := p.env.Broker.Failover.Down()
 	e.Begin = time.Now()
+	if s.Fail != "" && p.env.Broker.Failover != nil {
+		if err := p.env.Broker.Failover.Fail(ctx, e.Group, s.Fail); err != nil {
+			p.env.logf("step %s: %v", s, err)
+		}
+	}
 	p.do(ctx, e)
 	e.End = time.Now()
+	e.Down = down || p.env.Broker.Failover.Down()
 	if e.After, err = p.observer.Look(ctx); err != nil {
 		return fmt.Errorf("after it: %w", err)
 	}
@@ -152,12 +165,20 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 		p.env.compactions.Add(1)
 		e.Ops, err = p.player.Play(ctx, s, e.Before)
 		p.env.compactions.Add(1)
+	case s.Kind == "broker.heal":
+		err = p.env.Broker.Failover.Heal(ctx)
 	case s.Kind == "consume.start":
 		p.live[s.Group] = p.program.Start(0, ask.Argv(s, p.given(e))...)
 		p.joined(ctx, e)
 	case s.Kind == "consume.stop":
 		err = p.stop(e)
-	case s.Kind == "tool.describe":
+	case strings.HasPrefix(s.Kind, "java."):
+		if p.java == nil {
+			e.Err = "no Java here"
+			return
+		}
+		e.Ops, err = p.java.Play(ctx, s, e.Before)
+	case s.Kind == "tool.describe", s.Kind == "tool.members":
 		err = p.tool(ctx, e)
 	case s.Asks() || s.Changes():
 		err = p.ask(ctx, e)
@@ -305,6 +326,9 @@ func (p *playing) tool(ctx context.Context, e *record.Entry) error {
 		name = "kafka-share-groups"
 	}
 	args := []string{"--describe", "--group", e.Group}
+	if e.Step.Kind == "tool.members" {
+		args = append(args, "--members", "--verbose")
+	}
 	t := record.Run{Argv: append([]string{name, "--bootstrap-server", p.env.Broker.Bootstrap}, args...), Begin: time.Now(), Tool: true}
 	var err error
 	t.Stdout, t.Stderr, t.Exit, err = p.env.Tools(ctx, name, args...)
@@ -315,5 +339,13 @@ func (p *playing) tool(ctx context.Context, e *record.Entry) error {
 	ours := e.Step
 	ours.Kind, ours.Form = "ask.describe", "json"
 	e.Runs = append(e.Runs, t, p.program.Run(ctx, limit, ask.Argv(ours, p.given(e))...))
+	if e.Step.Kind == "tool.members" { // did they move in between? Nothing else says so of share groups
+		t.Begin = time.Now()
+		if t.Stdout, t.Stderr, t.Exit, err = p.env.Tools(ctx, name, args...); err != nil {
+			return err
+		}
+		t.End = time.Now()
+		e.Runs = append(e.Runs, t)
+	}
 	return nil
 }

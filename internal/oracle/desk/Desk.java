@@ -168,7 +168,7 @@ public class Desk {
     static Object tool(String name, List<String> args) throws Exception {
         Method main = toolClass(name).getMethod("main", String[].class);
         List<String> all = new ArrayList<>();
-        if (!name.equals("kafka-dump-log")) {
+        if (!name.equals("kafka-dump-log") && !args.contains("--bootstrap-server")) {
             all.addAll(List.of("--bootstrap-server", bootstrap));
         }
         all.addAll(args);

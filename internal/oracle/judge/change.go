@@ -2,6 +2,7 @@ package judge
 
 import (
 	"maps"
+	"strings"
 
 	"offsets/internal/oracle/record"
 )
@@ -317,4 +318,25 @@ func (j *Judge) imported(e *record.Entry, r record.Run, g planGroup) {
 			j.fault(e, r, "import-skips", "%s: exported at %d, imported at %d: %d records that were never read are behind it; note: %s", tp, committed, *row.To, skipped, show(row.Note))
 		}
 	}
+}
+
+// unknown is a command that says that it could not know or do all, while a
+// broker was down: what it wrote may have been all, some, or nothing of what it
+// names. That a group does not exist is no such answer.
+func (j *Judge) unknown(e *record.Entry, r record.Run) {
+	if there, sure := exists(e, e.Group); there && sure && strings.Contains(r.Stderr, "unknown group: ") {
+		j.fault(e, r, "unknown-group", "a broker is down, and %s (%s), which is there, is said not to be: %s", e.Group, e.Before.Groups[e.Group].Type, head(r.Stderr, 200))
+	}
+	if !e.Step.Changes() {
+		return
+	}
+	target := e.Group
+	if e.Step.Kind == "do.copy" {
+		target = e.Group2
+	}
+	var doc planDoc
+	if j.read(r, &doc) {
+		j.outside(e, r, doc, target)
+	}
+	delete(j.changes, target)
 }

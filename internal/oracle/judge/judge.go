@@ -96,12 +96,17 @@ func (j *Judge) prepare(e *record.Entry) {
 }
 
 func (j *Judge) judge(e *record.Entry) {
+	j.java(e)
 	if len(e.Runs) == 0 {
 		return
 	}
 	r := e.Runs[0]
 	if r.Killed {
 		return // said by sane
+	}
+	if e.Down && (r.Exit == 1 || r.Exit == 5) {
+		j.unknown(e, r)
+		return
 	}
 	switch e.Step.Kind {
 	case "ask.list":

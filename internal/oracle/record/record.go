@@ -165,4 +165,6 @@ type Entry struct {
 	// From is the entry's id that a plan file or an export comes from.
 	From int    `json:"from,omitempty"`
 	Err  string `json:"err,omitempty"` // the step could not be played
+	// Down: a broker was down, or went down, so that there may be no answer.
+	Down bool `json:"down,omitempty"`
 }

@@ -62,7 +62,7 @@ func (r *Report) Entry(seed int64, e *record.Entry, faults []judge.Fault) {
 	if e.Err != "" {
 		r.failed[e.Step.Kind+": "+firstLine(e.Err)]++
 	}
-	if !e.Step.Asks() && !e.Step.Changes() && e.Step.Kind != "tool.describe" {
+	if !e.Step.Asks() && !e.Step.Changes() && !strings.HasPrefix(e.Step.Kind, "tool.") {
 		kind := e.Step.Kind
 		if e.Step.How != "" && strings.HasPrefix(kind, "txn.end") {
 			kind += " " + e.Step.How
@@ -107,7 +107,7 @@ func command(s steps.Step) string {
 		return "as-of"
 	case s.Changes() && !s.Execute && name != "planfile":
 		return name + " -n"
-	case s.Kind == "tool.describe":
+	case strings.HasPrefix(s.Kind, "tool."):
 		return "describe"
 	case s.Kind == "consume.stop":
 		return "consume"

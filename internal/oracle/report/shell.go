@@ -15,6 +15,9 @@ func Shell(entries []*record.Entry, faults []judge.Fault) string {
 	var b strings.Builder
 	b.WriteString("export OFFSETS_BOOTSTRAP_SERVER=$B OFFSETS_STATE_DIR=$(mktemp -d)\n")
 	for _, e := range entries {
+		if e.Step.Fail != "" {
+			fmt.Fprintf(&b, "# the broker that coordinates %s ends (%s), and right then:\n", e.Group, e.Step.Fail)
+		}
 		for _, r := range e.Runs {
 			line := r.Command()
 			if e.Step.Kind == "ask.export" {

@@ -11,6 +11,10 @@ type Features struct {
 	NextGen, Share bool
 	// Restart: the broker may be restarted.
 	Restart bool
+	// Java: Java's clients play along; JavaOnly: and nobody else.
+	Java, JavaOnly bool
+	// Failover: there are several brokers, one of which may be down.
+	Failover bool
 }
 
 // The groups of a script have parts to play: those whose offsets are set from
@@ -40,6 +44,7 @@ type generator struct {
 	plain   [topics + 1]bool // not compacted, no retention: what was produced stays
 	clock   int64            // ms: time of the last record
 	members map[int]Step
+	javas   map[int]Step
 	live    int // consume program: its group
 	nextMem int
 	txns    map[int]int // open transactions: group
@@ -59,6 +64,7 @@ func Generate(seed int64, f Features, length int) Script {
 		Rand:    rand.New(rand.NewPCG(uint64(seed), 0x0ff5e75)),
 		f:       f,
 		members: map[int]Step{},
+		javas:   map[int]Step{},
 		txns:    map[int]int{},
 		shared:  map[int]int{},
 	}
@@ -134,6 +140,15 @@ func (g *generator) one() {
 		{60, g.question},
 		{26, g.change},
 	}
+	switch {
+	case g.f.JavaOnly:
+		choices = []choice{{8, g.java}, {2, g.disturb}, {2, g.question}}
+	case g.f.Java:
+		choices = append(choices, choice{12, g.java})
+	}
+	if g.f.Failover {
+		choices = append(choices, choice{6, g.failover})
+	}
 	total := 0
 	for _, c := range choices {
 		total += c.weight
@@ -177,6 +192,7 @@ func (g *generator) end() {
 	for len(g.members) > 0 {
 		g.leave()
 	}
+	g.endJava()
 }
 
 func (g *generator) topic() int     { return 1 + g.IntN(topics) }
@@ -209,7 +225,7 @@ func (g *generator) anyGroup() int {
 		return g.share()
 	case g.live != 0 && g.chance(10):
 		return g.live
-	case len(g.members) > 0 && g.chance(45):
+	case len(g.members)+len(g.javas) > 0 && g.chance(45):
 		return g.memberGrp()
 	case g.chance(12):
 		return g.memberGrp()

@@ -37,6 +37,8 @@ type Step struct {
 	AsOf  int      `json:"as_of,omitempty"`
 	Flags []string `json:"flags,omitempty"`
 	Form  string   `json:"form,omitempty"` // -o
+	// Fail takes away the coordinator of the group right before: kill or clean.
+	Fail string `json:"fail,omitempty"`
 	// Execute makes a change; else it is a plan.
 	Execute bool `json:"execute,omitempty"`
 }

@@ -27,7 +27,7 @@ func (p *Player) create(ctx context.Context, topic string, partitions int, how s
 		}
 		var err error
 		for range 50 { // its predecessor may be on its way out
-			if _, err = p.adm.CreateTopic(ctx, int32(partitions), 1, configs, topic); err == nil {
+			if _, err = p.adm.CreateTopic(ctx, int32(partitions), -1, configs, topic); err == nil {
 				return p.ready(ctx, topic, partitions)
 			}
 			time.Sleep(100 * time.Millisecond)

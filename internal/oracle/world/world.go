@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // Observer looks at the groups and topics of one script.
 type Observer struct {
 	cl     *kgo.Client
+	many   bool // brokers
 	adm    *kadm.Client
 	prefix string
 	known  map[string]bool // groups that were there once
@@ -36,7 +38,7 @@ func Open(bootstrap, prefix string) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Observer{cl: cl, adm: kadm.NewClient(cl), prefix: prefix, known: map[string]bool{}}, nil
+	return &Observer{cl: cl, many: strings.Contains(bootstrap, ","), adm: kadm.NewClient(cl), prefix: prefix, known: map[string]bool{}}, nil
 }
 
 // Close ends the connection.
@@ -46,7 +48,7 @@ func (o *Observer) Close() { o.cl.Close() }
 // coordinator that loads, a topic without a leader) is waited for.
 func (o *Observer) Look(ctx context.Context) (*record.World, error) {
 	var err error
-	for range 60 {
+	for range 200 {
 		var w *record.World
 		if w, err = o.look(ctx); err == nil {
 			return w, nil
@@ -61,6 +63,10 @@ func (o *Observer) Look(ctx context.Context) (*record.World, error) {
 }
 
 func (o *Observer) look(ctx context.Context) (*record.World, error) {
+	epochs, err := o.caughtUp(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w := &record.World{Begin: time.Now(), Groups: map[string]record.Group{}, Topics: map[string]record.Topic{}}
 	if err := o.groups(ctx, w); err != nil {
 		return nil, err
@@ -69,6 +75,9 @@ func (o *Observer) look(ctx context.Context) (*record.World, error) {
 		return nil, err
 	}
 	w.End = time.Now()
+	if now, err := o.caughtUp(ctx); err != nil || !maps.Equal(now, epochs) {
+		return nil, errors.Join(err, errors.New("coordinators moved"))
+	}
 	return w, nil
 }
 
@@ -291,4 +300,30 @@ func (o *Observer) topics(ctx context.Context, w *record.World) error {
 		}
 	}
 	return nil
+}
+
+// caughtUp says who leads the offsets topic's partitions, as epochs, if all know
+// what is replicated: right after a failover a coordinator answers with the
+// past, but does not tell the end of its log (KIP-207).
+func (o *Observer) caughtUp(ctx context.Context) (map[int32]int32, error) {
+	const topic = "__consumer_offsets"
+	if !o.many {
+		return nil, nil
+	}
+	m, err := o.adm.Metadata(ctx, topic)
+	if err != nil || m.Topics[topic].Err != nil {
+		return nil, err // there is none before the first group
+	}
+	ends, err := o.adm.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	epochs := map[int32]int32{}
+	for _, p := range m.Topics[topic].Partitions {
+		epochs[p.Partition] = p.LeaderEpoch
+		if p.Leader < 0 {
+			err = errors.Join(err, fmt.Errorf("%s:%d has no leader", topic, p.Partition))
+		}
+	}
+	return epochs, err
 }
