@@ -238,6 +238,7 @@ func (l *logSearch) aim() bool {
 func (l *logSearch) look(batches []byte) {
 	before := l.position
 	r := segment.NewReader(bytes.NewReader(batches))
+	r.OfTopic()
 	for len(l.places) > 0 {
 		b, err := r.Next()
 		if d, ok := asDamage(err); ok && !errors.Is(d, segment.ErrTruncated) {

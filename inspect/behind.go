@@ -197,6 +197,7 @@ func (c *Cluster) fetchPieces(ctx context.Context, broker int32, topics kadm.Top
 func (w *nextRecord) look(batches []byte) (more bool) {
 	before := w.offset
 	r := segment.NewReader(bytes.NewReader(batches))
+	r.OfTopic()
 	for len(w.unread) > 0 {
 		b, err := r.Next()
 		if err != nil {
