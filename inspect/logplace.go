@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"slices"
 	"sync"
 
 	"offsets/inspect/commitlog"
@@ -35,11 +34,4 @@ func (p *placement) check(group string, partition *int32) {
 		p.told[group] = true
 		p.tell(Misplaced{Group: group, Partition: *partition, Own: own})
 	}
-}
-
-// mayHold says whether Kafka would write one of the groups into a partition.
-func (p *placement) mayHold(groups []string, partition *int32) bool {
-	return p == nil || partition == nil || slices.ContainsFunc(groups, func(g string) bool {
-		return commitlog.PartitionOf(g, p.partitions) == *partition
-	})
 }

@@ -27,9 +27,7 @@ func produced() *record.Entry {
 func read(second int, kind string, groups map[string]record.Group, from int64, err string) *record.Entry {
 	e := entry(second, steps.Step{Kind: kind}, groups, groups, "", 0)
 	op := record.Op{Kind: kind, Group: "o-g1", Err: err}
-	for _, r := range produced().Ops[0].Records[from:] {
-		op.Records = append(op.Records, r)
-	}
+	op.Records = append(op.Records, produced().Ops[0].Records[from:]...)
 	e.Ops = []record.Op{op}
 	return e
 }
