@@ -18,6 +18,11 @@ func (c *consumer) tick(ctx context.Context) error {
 	if err := c.retryWaiting(ctx); err != nil {
 		return err
 	}
+	if c.idle && time.Since(c.lastLook) >= lookEvery {
+		if err := c.lookAtID(ctx, c.Topic); err != nil {
+			return err
+		}
+	}
 	if !c.commits() || time.Since(c.lastTick) < c.AutoCommitInterval {
 		return nil
 	}
@@ -25,7 +30,10 @@ func (c *consumer) tick(ctx context.Context) error {
 	if err := c.commit(ctx); err != nil {
 		// The next commit covers this one. A consumer that loses its group is
 		// told by the poll.
-		c.warn("auto commit failed: %v", err)
+		c.warn("commit", "auto commit failed: %v", err)
+		if errors.Is(err, kerr.UnknownTopicID) {
+			return c.lookAtID(ctx, c.Topic)
+		}
 	}
 	return nil
 }
@@ -91,12 +99,12 @@ func (c *consumer) commitAlone(ctx context.Context, at map[topicPartition]kgo.Ep
 	return kadm.NewClient(c.admin).CommitAllOffsets(ctx, c.Group, offsets)
 }
 
-// stop commits a last time and leaves the group.
-func (c *consumer) stop() error {
+// stop commits a last time, if it shall, and leaves the group.
+func (c *consumer) stop(commit bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	var err error
-	if c.commits() {
+	if commit && c.commits() {
 		err = c.commit(ctx)
 	}
 	c.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -30,12 +31,17 @@ type consumer struct {
 	opened    chan struct{}
 	positions *positions
 	read      int64
+	idle      bool      // the last poll had no records
+	failing   bool      // it had an error that goes on
 	lastTick  time.Time // of the last commit
 	lastRetry time.Time // of waiting partitions
+	lastLook  time.Time // at the topic's id
+	topicID   kadm.TopicID
 
 	mu      sync.Mutex // guards the events, and:
 	closing bool       // the final commit is done elsewhere
 	waiting map[topicPartition]bool
+	warned  map[string]time.Time // by subject
 }
 
 // pollWait is how long one poll may take; commits and limits are looked at in
@@ -54,16 +60,21 @@ const stopLimit = 5 * time.Second
 // the number of records handled.
 //
 // Errors: the context's cause, [*PolicyError] under the policy none,
-// [ErrNoTopic], an error of the handler (then nothing is committed that was not
+// [ErrNoTopic], [ErrNoConsumerProtocol], [*RecreatedError], an error of the handler (then nothing is committed that was not
 // flushed), or what a broker refused.
 func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, error) {
 	if err := o.Validate(); err != nil {
 		return 0, err
 	}
-	c := &consumer{Options: o, admin: cl, opened: make(chan struct{}), positions: newPositions(), waiting: map[topicPartition]bool{}}
+	c := &consumer{Options: o, admin: cl, opened: make(chan struct{}), positions: newPositions(), waiting: map[topicPartition]bool{}, warned: map[string]time.Time{}}
 	partitions, err := c.wanted(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if o.member() && o.ConsumerProtocol {
+		if err := checkProtocol(ctx, cl); err != nil {
+			return 0, err
+		}
 	}
 	if o.member() {
 		err = c.join()
@@ -73,9 +84,10 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	c.lastTick = time.Now()
+	c.lastTick, c.lastLook = time.Now(), time.Now()
 	runErr := c.loop(ctx, h)
-	stopErr := c.stop()
+	var recreated *RecreatedError
+	stopErr := c.stop(!errors.As(runErr, &recreated))
 	return c.read, errors.Join(runErr, stopErr)
 }
 
@@ -192,7 +204,7 @@ func (c *consumer) revoked(ctx context.Context, _ *kgo.Client, lost map[string][
 	c.mu.Unlock()
 	if !closing && c.commits() {
 		if err := c.commit(ctx); err != nil {
-			c.warn("commit before a rebalance failed: %v", err)
+			c.warn("commit before a rebalance", "commit before a rebalance failed: %v", err)
 		}
 	}
 	c.drop(lost)
@@ -227,6 +239,7 @@ func (c *consumer) poll(ctx context.Context, h Handler) (done bool, err error) {
 	if c.MaxMessages > 0 {
 		limit = int(min(maxPoll, c.MaxMessages-c.read))
 	}
+	c.failing = false
 	fetches := c.client.PollRecords(pollCtx, limit)
 	defer c.client.AllowRebalance()
 	processed := map[topicPartition]kgo.EpochOffset{}
@@ -234,6 +247,10 @@ func (c *consumer) poll(ctx context.Context, h Handler) (done bool, err error) {
 	defer func() {
 		if err == nil {
 			err = c.fetchErrors(ctx, fetches)
+		}
+		c.idle = fetches.NumRecords() == 0
+		if err == nil && c.failing && c.idle {
+			<-pollCtx.Done() // the library reports the same again at once
 		}
 	}()
 	var failure error
@@ -284,14 +301,20 @@ func (c *consumer) fetchError(ctx context.Context, tp topicPartition, err error)
 		return c.outOfRange(ctx, tp)
 	case errors.As(err, &session):
 		if kerr.IsRetriable(session.Err) || isTransient(session.Err) {
-			c.warn("group session: %v", session.Err)
+			c.warn("group session", "group session: %v", session.Err)
 			return nil
 		}
 		return fmt.Errorf("group %s: %w", c.Group, session.Err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed):
 		return fmt.Errorf("%s-%d: %w", tp.topic, tp.partition, err)
 	}
-	c.warn("%s-%d: %v", tp.topic, tp.partition, err)
+	c.warn(tp.topic, "%s-%d: %v", tp.topic, tp.partition, err)
+	if errors.Is(err, kerr.UnknownTopicID) {
+		if err := c.lookAtID(ctx, tp.topic); err != nil {
+			return err
+		}
+	}
+	c.failing = true
 	return nil
 }
 
@@ -341,10 +364,6 @@ func (c *consumer) event(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Events(e)
-}
-
-func (c *consumer) warn(format string, args ...any) {
-	c.event(Event{What: "warning", Text: fmt.Sprintf(format, args...)})
 }
 
 func named(partitions map[string][]int32) []Position {

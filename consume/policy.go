@@ -26,22 +26,22 @@ func None() Policy { return Policy{name: "none"} }
 
 const byDuration = "by_duration"
 
-// ParsePolicy parses earliest, latest, none or by_duration:<ISO-8601>, in the
-// spelling that the Java client accepts (KIP-1106): lower case, and a duration
-// that is not negative.
+// ParsePolicy parses earliest, latest, none or by_duration:DURATION, in lower case
+// as the Java client does (KIP-1106). It takes ISO-8601 only; here a duration is
+// written as everywhere else, too (1h, 1d12h).
 func ParsePolicy(s string) (Policy, error) {
 	switch s {
 	case "earliest", "latest", "none":
 		return Policy{name: s}, nil
 	}
 	if text, ok := strings.CutPrefix(s, byDuration+":"); ok {
-		d, err := duration.ParseISO(text)
+		d, err := duration.Parse(text)
 		if err != nil {
 			return Policy{}, err
 		}
 		return Policy{name: byDuration, back: d}, nil
 	}
-	return Policy{}, fmt.Errorf("unknown policy %q: want earliest, latest, none or by_duration:PT1H", s)
+	return Policy{}, fmt.Errorf("unknown policy %q: want earliest, latest, none or by_duration:1h", s)
 }
 
 func (p Policy) String() string { return p.name }

@@ -48,13 +48,13 @@ func TestChoose(t *testing.T) {
 func TestParsePolicy(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"by_duration:PT1H": time.Hour, "by_duration:P1DT12H": 36 * time.Hour, "by_duration:pt1.5s": 1500 * time.Millisecond,
-		"by_duration:PT0.000000001S": 1, "by_duration:P2D": 48 * time.Hour, "by_duration:PT90M": 90 * time.Minute, "by_duration:PT0S": 0,
+		"by_duration:PT0.000000001S": 1, "by_duration:P2D": 48 * time.Hour, "by_duration:PT90M": 90 * time.Minute, "by_duration:PT0S": 0, "by_duration:1h": time.Hour, "by_duration:1d12h": 36 * time.Hour,
 	} {
 		if p, err := ParsePolicy(s); err != nil || p.back != want || p.name != byDuration {
 			t.Errorf("ParsePolicy(%q) = %v %s, %v; want %s", s, p, p.back, err, want)
 		}
 	}
-	for _, s := range []string{"", "EARLIEST", "by_duration", "by_duration:", "by_duration:P", "by_duration:PT", "by_duration:-PT1H", "by_duration:P1W", "by_duration:P1M", "by_duration:1h", "by_duration:P99999999999D"} {
+	for _, s := range []string{"", "EARLIEST", "by_duration", "by_duration:", "by_duration:P", "by_duration:PT", "by_duration:-PT1H", "by_duration:P1W", "by_duration:P1M", "by_duration:1w", "by_duration:P99999999999D"} {
 		if p, err := ParsePolicy(s); err == nil {
 			t.Errorf("ParsePolicy(%q) = %v, want an error", s, p)
 		}

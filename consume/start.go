@@ -256,6 +256,7 @@ func (c *consumer) wanted(ctx context.Context) ([]int32, error) {
 	case t.Err != nil:
 		return nil, fmt.Errorf("topic %s: %w", c.Topic, t.Err)
 	}
+	c.topicID = t.ID
 	var all []int32
 	for p := range t.Partitions {
 		all = append(all, p)

@@ -35,11 +35,10 @@ func unreadOf(groups []Group) (out []unread) {
 			if p.Lag == nil || p.LogEnd == nil || *p.Lag == 0 {
 				continue
 			}
-			end := *p.LogEnd
-			if p.readCommitted && p.LastStable != nil {
-				end = *p.LastStable
-			}
-			out = append(out, unread{p, end})
+			end := p.readableEnd()
+			if u := (unread{p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
+				out = append(out, u)
+			} // else it is not known which records are acknowledged above the start offset
 		}
 	}
 	return out
@@ -124,12 +123,42 @@ func (c *Cluster) nextRecords(ctx context.Context, broker int32, topics kadm.Top
 
 // fetchNext sends one request, and returns those that are still to be found.
 func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.TopicDetails, asked []*nextRecord) (rest []*nextRecord, err error) {
+	var wanted []fetchFrom
+	for _, w := range asked {
+		wanted = append(wanted, fetchFrom{w.TopicPartition, w.offset, w.limit})
+	}
+	got, err := c.fetchPieces(ctx, broker, topics, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range asked {
+		if piece, ok := got[w.TopicPartition]; ok && piece.err == nil && w.look(piece.batches) { // else unknown
+			rest = append(rest, w)
+		}
+	}
+	return rest, nil
+}
+
+// fetchFrom is a place of a partition from which some bytes are wanted.
+type fetchFrom struct {
+	TopicPartition
+	offset int64
+	limit  int32
+}
+
+// piece is what came for one partition.
+type piece struct {
+	batches []byte
+	err     error
+}
+
+// fetchPieces sends one request for pieces of several partitions.
+func (c *Cluster) fetchPieces(ctx context.Context, broker int32, topics kadm.TopicDetails, wanted []fetchFrom) (map[TopicPartition]piece, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 0, 1, wholeRequest, -1
 	index := map[string]int{}
 	names := map[[16]byte]string{}
-	byPlace := map[TopicPartition]*nextRecord{}
-	for _, w := range asked {
+	for _, w := range wanted {
 		i, known := index[w.Topic]
 		if !known {
 			i = len(req.Topics)
@@ -142,7 +171,6 @@ func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.Topic
 		p := kmsg.NewFetchRequestTopicPartition()
 		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = w.Partition, w.offset, w.limit, -1
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
-		byPlace[w.TopicPartition] = w
 	}
 	resp, err := req.RequestWith(ctx, c.cl.Broker(int(broker)))
 	if err == nil {
@@ -151,6 +179,7 @@ func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.Topic
 	if err != nil {
 		return nil, err
 	}
+	out := make(map[TopicPartition]piece, len(wanted))
 	for _, t := range resp.Topics {
 		name := t.Topic
 		if name == "" {
@@ -158,22 +187,17 @@ func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.Topic
 		}
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
-			w := byPlace[TopicPartition{name, p.Partition}]
-			if w == nil || p.ErrorCode != 0 {
-				continue // unknown
-			}
-			if w.look(p.RecordBatches) {
-				rest = append(rest, w)
-			}
+			out[TopicPartition{name, p.Partition}] = piece{p.RecordBatches, kerr.ErrorForCode(p.ErrorCode)}
 		}
 	}
-	return rest, nil
+	return out, nil
 }
 
 // look searches fetched bytes; it returns whether more are needed.
 func (w *nextRecord) look(batches []byte) (more bool) {
 	before := w.offset
 	r := segment.NewReader(bytes.NewReader(batches))
+	r.OfTopic()
 	for len(w.unread) > 0 {
 		b, err := r.Next()
 		if err != nil {

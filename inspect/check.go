@@ -4,17 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"offsets/internal/duration"
 )
 
 // Limits are conditions that a group shall meet. The zero value asks for
-// nothing but that no commit lies outside of its log.
+// nothing but that no commit lies outside of its log, and that no member owns
+// a partition with records to read and without a commit.
 type Limits struct {
 	MaxLag          *int64   // of all partitions together, in offsets
 	MaxPartitionLag *int64   // of each
 	MaxBehind       *float64 // seconds
 	States          []string // one of these; nil: any
 	MinMembers      *int
-	// RequireCommit: a partition without a commit is a breach.
+	// RequireCommit: any partition without a commit is a breach, with and without
+	// an owner.
 	RequireCommit bool
 	// Allow are statuses that are no breach.
 	Allow []Status
@@ -56,16 +61,20 @@ type Verdict struct {
 	BehindSeconds *float64 `json:"behind_seconds"`
 	Members       int      `json:"members"`
 	Breaches      []Breach `json:"breaches"`
+	// Unknown counts the partitions whose lag is not known: they are not in Lag.
+	Unknown int `json:"unknown"`
 
-	// Unknown is what could not be judged.
-	Unknown []Problem `json:"-"`
+	// Total is what the table shows.
+	Total Total `json:"-"`
+	// Unjudged is what could not be judged.
+	Unjudged []Problem `json:"-"`
 }
 
 // Check holds a group against limits. It is pure.
 func Check(g *Group, l Limits) Verdict {
 	v := Verdict{
 		Group: g.Group, State: g.State, Lag: g.Total.Lag, RecordsBehind: g.Total.RecordsBehind, BehindSeconds: g.Total.BehindSeconds,
-		Members: len(g.Members), Breaches: []Breach{},
+		Members: len(g.Members), Breaches: []Breach{}, Unknown: g.Total.Unknown, Total: g.Total,
 	}
 	breach := func(check string, p *Partition, value, limit any, format string, args ...any) {
 		b := Breach{Check: check, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)}
@@ -85,37 +94,48 @@ func Check(g *Group, l Limits) Verdict {
 	}
 	for i := range g.Partitions {
 		p := &g.Partitions[i]
-		l.partition(p, func(check string, value, limit any, format string, args ...any) {
+		l.partition(g.Type, p, func(check string, value, limit any, format string, args ...any) {
 			breach(check, p, value, limit, format, args...)
 		}, func(format string, args ...any) {
-			v.Unknown = append(v.Unknown, problem(fmt.Sprintf("group %s, %s-%d", g.Group, p.Topic, p.Partition), fmt.Errorf(format, args...)))
+			v.Unjudged = append(v.Unjudged, ProblemOf(g.Group, p, fmt.Errorf(format, args...)))
 		})
 	}
-	v.Holds = len(v.Breaches) == 0 && len(v.Unknown) == 0
+	v.Holds = len(v.Breaches) == 0 && len(v.Unjudged) == 0
 	return v
 }
 
-func (l *Limits) total(g *Group) (int64, string) {
+// total is the sum of what each partition is held against. What could not be
+// counted counts as its lag, which is never less.
+func (l *Limits) total(g *Group) (sum int64, what string) {
+	what = "lag"
 	if l.Exact && g.Total.RecordsBehind != nil {
-		return *g.Total.RecordsBehind, "records"
+		what = "records"
 	}
-	return g.Total.Lag, "lag"
+	for i := range g.Partitions {
+		if n, _ := l.lag(&g.Partitions[i]); n != nil {
+			sum += *n
+		}
+	}
+	return sum, what
 }
 
 // partition judges one partition. What is not known is neither good nor bad.
-func (l *Limits) partition(p *Partition, breach func(check string, value, limit any, format string, args ...any), unknown func(format string, args ...any)) {
+func (l *Limits) partition(groupType string, p *Partition, breach func(check string, value, limit any, format string, args ...any), unknown func(format string, args ...any)) {
 	if slices.Contains(l.Allow, p.Status) {
 		return
 	}
 	switch p.Status {
 	case PastEnd, Lost, TopicGone:
-		breach(CheckStatus, string(p.Status), nil, "%s", statusWords(p))
+		breach(CheckStatus, string(p.Status), nil, "%s", p.Words())
 	case NoCommit:
-		if l.RequireCommit {
+		switch {
+		case l.RequireCommit:
 			breach(CheckRequireCommit, nil, nil, "no commit")
+		case groupType != Share && p.ownedUncommitted():
+			breach(CheckStatus, string(p.Status), nil, "no commit, though a member owns the partition and there are records to read (offsets %d to %d)", *p.LogStart, p.readableEnd()-1)
 		}
 	case NoLeader, NotAuthorized, Failed:
-		unknown("%s", statusWords(p))
+		unknown("%s", p.Words())
 		return
 	}
 	if n, what := l.lag(p); l.MaxPartitionLag != nil && n != nil && *n > *l.MaxPartitionLag {
@@ -128,7 +148,7 @@ func (l *Limits) partition(p *Partition, breach func(check string, value, limit 
 	case s == nil:
 		unknown("how late it is cannot be known: its next record was not read")
 	case *s > *l.MaxBehind:
-		breach(CheckMaxBehind, *s, *l.MaxBehind, "%.0f s behind, more than %.0f s", *s, *l.MaxBehind)
+		breach(CheckMaxBehind, *s, *l.MaxBehind, "%s behind, more than %s", age(*s), age(*l.MaxBehind))
 	}
 }
 
@@ -139,7 +159,24 @@ func (l *Limits) lag(p *Partition) (*int64, string) {
 	return p.Lag, "lag"
 }
 
-func statusWords(p *Partition) string {
+func age(seconds float64) string {
+	return duration.Short(time.Duration(seconds * float64(time.Second)))
+}
+
+// ownedUncommitted: a member reads the partition, there are records in it, and
+// nothing tells how far the group is. Most groups commit from their first
+// records on, so this one is stuck, has just joined, or keeps its offsets
+// somewhere else. Share groups get their start offset with the first record that
+// they are given: on a quiet partition none is nothing odd.
+func (p *Partition) ownedUncommitted() bool {
+	if p.Status != NoCommit || p.MemberID == nil {
+		return false
+	}
+	return p.readableEnd() > *p.LogStart
+}
+
+// Words says what is wrong with a partition; "" where that is nothing.
+func (p *Partition) Words() string {
 	switch p.Status {
 	case PastEnd:
 		return fmt.Sprintf("committed %d is past the log end %d", *p.Committed, *p.LogEnd)
@@ -155,5 +192,8 @@ func statusWords(p *Partition) string {
 	if p.Error != nil {
 		return *p.Error
 	}
-	return string(p.Status)
+	if p.Status == Failed {
+		return "it could not be read"
+	}
+	return ""
 }

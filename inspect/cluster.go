@@ -33,6 +33,15 @@ type Listing struct {
 	Groups     []ListedGroup
 	Visibility Visibility
 	Problems   []Problem
+	// Unread are the partitions of these groups that could not be read: they are
+	// not in the totals.
+	Unread []UnreadPartition
+}
+
+// UnreadPartition is a partition that could not be read for a group.
+type UnreadPartition struct {
+	Group string
+	*Partition
 }
 
 // ListOptions selects groups, and says what to show of them.
@@ -100,6 +109,9 @@ func (c *Cluster) listDetails(ctx context.Context, l *listing, names []string, o
 			g.take(d)
 			if o.Lag {
 				g.Total = &d.Total
+				for _, p := range d.Unread() {
+					out.Unread = append(out.Unread, UnreadPartition{d.Group, p})
+				}
 			}
 			out.Groups = append(out.Groups, g)
 		}

@@ -29,6 +29,8 @@ type DescribeOptions struct {
 	// Topics adds all partitions of these topics, whether the group knows
 	// them or not.
 	Topics []string
+	// TopicsOf adds such topics to one group each; nil adds none.
+	TopicsOf func(group string) []string
 	// Pending also asks for commits that a transaction holds back: one request
 	// more.
 	Pending bool
@@ -272,7 +274,12 @@ func rows(g *Group, fetched kadm.OffsetResponses) []Partition {
 			return
 		}
 		if r.At < 0 {
-			return // the broker's way to say that there is no commit
+			// The broker's way to say that there is no commit. Of a share group it
+			// names the partitions that the group was given and has not read yet.
+			if g.Type == Share {
+				row(tp)
+			}
+			return
 		}
 		p := row(tp)
 		p.Committed, p.Metadata = &r.At, &r.Metadata
@@ -306,7 +313,13 @@ func sortRows(rows []Partition) {
 // complete adds what the topics know: ids, log ends, further partitions. Topics
 // that were named and may not be seen are problems: they have no rows.
 func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOptions) (hidden []Problem, err error) {
-	names := slices.Clone(o.Topics)
+	named := slices.Clone(o.Topics)
+	for i := range groups {
+		named = append(named, o.topicsOf(&groups[i])...)
+	}
+	slices.Sort(named)
+	named = slices.Compact(named)
+	names := slices.Clone(named)
 	for i := range groups {
 		for j := range groups[i].Partitions {
 			names = append(names, groups[i].Partitions[j].Topic)
@@ -319,7 +332,7 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	if err != nil {
 		return nil, fmt.Errorf("reading topic metadata: %w", err)
 	}
-	for _, name := range o.Topics {
+	for _, name := range named {
 		if t := topics[name]; errors.Is(t.Err, kerr.TopicAuthorizationFailed) {
 			hidden = append(hidden, problem("topic "+name, t.Err))
 		}
@@ -349,6 +362,13 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	return hidden, nil
 }
 
+func (o *DescribeOptions) topicsOf(g *Group) []string {
+	if o.TopicsOf == nil {
+		return nil
+	}
+	return o.TopicsOf(g.Group)
+}
+
 func (g *Group) subscriptions() []string {
 	var topics []string
 	for i := range g.Members {
@@ -360,7 +380,7 @@ func (g *Group) subscriptions() []string {
 
 // addPartitions adds the rows that the options ask for.
 func (g *Group) addPartitions(topics kadm.TopicDetails, o DescribeOptions) {
-	names := slices.Clone(o.Topics)
+	names := append(slices.Clone(o.Topics), o.topicsOf(g)...)
 	have := map[TopicPartition]bool{}
 	for i := range g.Partitions {
 		p := &g.Partitions[i]

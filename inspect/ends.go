@@ -33,6 +33,10 @@ const (
 	listEarliest = -2
 )
 
+// NoSuchPartition is the error of a row whose topic exists, and has fewer
+// partitions.
+const NoSuchPartition = "the topic has no such partition"
+
 // logEnds reads the ends of the given partitions. It asks only leaders that
 // the metadata names, so that one leaderless partition costs no time, and it
 // reads metadata anew: ends are compared with commits that were just read.
@@ -183,7 +187,7 @@ func reachable(topics kadm.TopicDetails, tp TopicPartition) (Status, error) {
 	p, ok := t.Partitions[tp.Partition]
 	switch {
 	case !ok:
-		return TopicGone, errors.New("the topic has no such partition")
+		return TopicGone, errors.New(NoSuchPartition)
 	case p.Leader < 0:
 		return NoLeader, kerr.LeaderNotAvailable
 	}

@@ -47,8 +47,7 @@ func (c *Cluster) countRecords(ctx context.Context, topic kadm.TopicDetail, u un
 		return s.n, err
 	}
 	err := p.fetchRange(ctx, from, end, 0, func(b *segment.Batch, _ []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
-		s.batch(b, from, end, nil)
-		return nil
+		return s.batch(b, from, end, nil, nil)
 	}, s.damaged)
 	return s.n, err
 }
@@ -59,13 +58,13 @@ type countSink struct {
 	committed bool // without those of aborted transactions
 }
 
-func (s *countSink) batch(b *segment.Batch, from, end int64, state states) {
+func (s *countSink) batch(b *segment.Batch, from, end int64, state states, _ func() error) error {
 	if b.IsControl() || s.committed && b.IsTransactional() && state(b.ProducerID, b.BaseOffset) == segment.Aborted {
-		return
+		return nil
 	}
 	if b.BaseOffset >= from && b.NextOffset() <= end && b.Counted() {
 		s.n += int64(b.NumRecords)
-		return
+		return nil
 	}
 	_ = b.Records(func(r segment.Record) error { // what is damaged is no record
 		if r.Offset >= from && r.Offset < end {
@@ -73,7 +72,10 @@ func (s *countSink) batch(b *segment.Batch, from, end int64, state states) {
 		}
 		return nil
 	})
+	return nil
 }
+
+func (s *countSink) ended(int64, error) {}
 
 func (s *countSink) damaged(*segment.DamageError) {}
 func (s *countSink) looksAhead() bool             { return false }

@@ -19,7 +19,7 @@ import (
 // committed and when the group became empty. Commits that do not expire as
 // things are now are left out.
 func (c *Cluster) expiry(ctx context.Context, g Group) (map[TopicPartition]time.Time, error) {
-	if g.Type == Share || g.Coordinator == nil {
+	if g.Coordinator == nil {
 		return nil, nil
 	}
 	retention, err := c.offsetsRetention(ctx, g.Coordinator.ID)
@@ -82,30 +82,43 @@ func (c *Cluster) offsetsRetention(ctx context.Context, broker int32) (time.Dura
 }
 
 // commitTimes reads the group's own commit log partition.
-func (c *Cluster) commitTimes(ctx context.Context, group string) (committed map[TopicPartition]time.Time, emptied time.Time, err error) {
-	committed = map[TopicPartition]time.Time{}
+func (c *Cluster) commitTimes(ctx context.Context, group string) (map[TopicPartition]time.Time, time.Time, error) {
+	t := groupTimes{committed: map[TopicPartition]time.Time{}}
 	only := LogFilter{OnlyGroups: []string{group}, Groups: func(name string) bool { return name == group }}
 	for row, err := range c.ReadLog(ctx, only) {
 		if err != nil {
-			return nil, emptied, err
+			return nil, t.emptied, err
 		}
-		switch key := row.Record.Key.(type) {
-		case commitlog.OffsetCommitKey:
-			tp := TopicPartition{key.Topic, key.Partition}
-			v, ok := row.Record.Value.(*commitlog.OffsetCommitValue)
-			switch {
-			case row.Tombstone:
-				delete(committed, tp)
-			case ok && (row.Transaction == nil || row.Transaction.State == segment.Committed):
-				committed[tp] = time.UnixMilli(v.CommitTimestamp)
-			}
-		case commitlog.GroupMetadataKey:
-			if v, ok := row.Record.Value.(*commitlog.GroupMetadataValue); ok && len(v.Members) == 0 && v.CurrentStateTimestamp > 0 {
-				emptied = time.UnixMilli(v.CurrentStateTimestamp)
-			}
-		}
+		t.note(&row)
 	}
-	return committed, emptied, ctx.Err()
+	return t.committed, t.emptied, ctx.Err()
+}
+
+// groupTimes are when a group committed what is committed, and since when a
+// classic group has been empty; zero if it is not, or that is not known.
+type groupTimes struct {
+	committed map[TopicPartition]time.Time
+	emptied   time.Time
+}
+
+func (t *groupTimes) note(row *LogRecord) {
+	if key, ok := row.Record.Key.(commitlog.OffsetCommitKey); ok {
+		tp := TopicPartition{key.Topic, key.Partition}
+		v, ok := row.Record.Value.(*commitlog.OffsetCommitValue)
+		switch {
+		case row.Tombstone:
+			delete(t.committed, tp)
+		case ok && (row.Transaction == nil || row.Transaction.State == segment.Committed):
+			t.committed[tp] = time.UnixMilli(v.CommitTimestamp)
+		}
+		return
+	}
+	switch v, ok := row.Record.Value.(*commitlog.GroupMetadataValue); {
+	case ok && len(v.Members) == 0 && v.CurrentStateTimestamp > 0:
+		t.emptied = time.UnixMilli(v.CurrentStateTimestamp)
+	case ok, row.Tombstone && isGroup(row.Record.Kind):
+		t.emptied = time.Time{} // not empty, or another group of that name
+	}
 }
 
 // groupConfig is the resource type of group configurations (KIP-848).

@@ -1,5 +1,7 @@
 package inspect
 
+import "fmt"
+
 // Types of groups, as ListGroups names them, in lower case.
 const (
 	Classic  = "classic"
@@ -7,6 +9,15 @@ const (
 	Share    = "share"    // KIP-932
 	Streams  = "streams"  // KIP-1071
 )
+
+// Types are all types of groups.
+func Types() []string { return []string{Classic, Consumer, Share, Streams} }
+
+// States are all states that groups of any type have, as brokers say them.
+// Brokers before Kafka 1.0 say AwaitingSync for CompletingRebalance.
+func States() []string {
+	return []string{"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling", "NotReady", "Stable", "Empty", "Dead"}
+}
 
 // Coordinator is the broker that keeps a group.
 type Coordinator struct {
@@ -70,19 +81,52 @@ type Group struct {
 	// where they are known; nil where they were not asked for.
 	RecordsBehind *int64   `json:"records_behind"`
 	BehindSeconds *float64 `json:"behind_seconds"`
+
+	// PendingUnknown is set where commits that transactions hold back were asked
+	// for, and the coordinator did not answer; nil else.
+	PendingUnknown error `json:"-"`
+}
+
+// PendingUnknownError means that nobody knows whether a transaction holds commits
+// back.
+type PendingUnknownError struct {
+	Err error // what came instead of an answer
+}
+
+func (e *PendingUnknownError) Unwrap() error { return e.Err }
+
+func (e *PendingUnknownError) Error() string {
+	return "the coordinator did not answer whether commits are pending; consumers wait in the same request: is the offsets topic below min.insync.replicas?"
 }
 
 // Problem is something that could not be read, while the rest could.
 type Problem struct {
 	What  string `json:"what"`
 	Error string `json:"error"`
+	// Code is the reason in one word.
+	Code Code `json:"code"`
 	// Err is the error behind the text.
 	Err error `json:"-"`
+	// Group and Place are what it is about, where it is one partition: many of
+	// them may have the same reason.
+	Group string          `json:"-"`
+	Place *TopicPartition `json:"-"`
 }
 
 func problem(what string, err error) Problem {
+	code := CodeOf(err)
 	err = explain(err)
-	return Problem{What: what, Error: err.Error(), Err: err}
+	return Problem{What: what, Error: err.Error(), Code: code, Err: err}
+}
+
+// ProblemOf is a problem with one partition of a group.
+func ProblemOf(group string, p *Partition, err error) Problem {
+	out := problem(fmt.Sprintf("group %s, %s-%d", group, p.Topic, p.Partition), err)
+	if code := p.Code(); code != "" {
+		out.Code = code
+	}
+	out.Group, out.Place = group, &TopicPartition{p.Topic, p.Partition}
+	return out
 }
 
 // Visibility says whether an answer about all groups can be trusted to be

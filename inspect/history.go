@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"offsets/inspect/commitlog"
-	"offsets/inspect/commitlog/segment"
 )
 
 // Kinds of events in a group's history.
@@ -18,6 +17,7 @@ const (
 	EventGroupDeleted = "group_deleted" // or converted to another protocol
 	EventTxnCommit    = "txn_commit"    // the marker that made a transactional commit count
 	EventTxnAbort     = "txn_abort"
+	EventTxnPending   = "txn_pending" // a commit of a transaction that was open at the end of what was read
 )
 
 // Signs that an event shows. They are what the log says, no more: it does not
@@ -28,6 +28,9 @@ const (
 	SignEpochDropped    = "epoch_dropped"    // the commit before had a leader epoch
 	SignMetadataDropped = "metadata_dropped" // the commit before had metadata
 	SignTransactional   = "transactional"
+	// SignSuperseded: it did not count. The transaction committed when something
+	// newer was committed already, or when a tombstone had dropped the commit.
+	SignSuperseded = "superseded"
 )
 
 // Event is one thing that happened to a group.
@@ -46,6 +49,10 @@ type Event struct {
 	// LogPartition and LogOffset are where the log says so.
 	LogPartition *int32 `json:"log_partition"`
 	LogOffset    int64  `json:"log_offset"`
+	// PreviousKnown: no record is missing that may have been between; then a nil
+	// Previous means that there was no commit. Always false where nothing is
+	// committed or deleted.
+	PreviousKnown bool `json:"previous_known"`
 }
 
 // HistorySummary is a history in numbers.
@@ -59,6 +66,10 @@ type HistorySummary struct {
 }
 
 // History follows one group through the commit log.
+//
+// Compaction leaves gaps in the offsets. What was known before a gap may have
+// changed in it: the commits that came before, and the members. Signs that need
+// them are shown only where they are known.
 type History struct {
 	group string
 	// Summary is complete when the events have been ranged over.
@@ -67,33 +78,14 @@ type History struct {
 	// log: what happened before may be missing.
 	CompleteSince *string
 
-	last    map[TopicPartition]*commitlog.OffsetCommitValue
-	pending map[int64][]pendingEvent
-	members map[string]bool // of a KIP-848 group
-	// count of members of a classic group; nil while the log has not said.
-	count *int
-	logs  map[int32]*logPosition // by log partition; -1 where files do not tell
+	share bool                // it is a share group
+	logs  map[int32]*groupLog // by log partition; -1 where files do not tell
 	first time.Time
 	prev  time.Time
 }
 
-// logPosition is how far one log partition was followed, and since when it has
-// no gap.
-type logPosition struct {
-	next     int64 // expected offset; -1: any
-	complete *string
-	own      bool // the group's records are in it
-}
-
-type pendingEvent struct {
-	tp    TopicPartition
-	value *commitlog.OffsetCommitValue
-}
-
 // NewHistory returns the history of a group, without events.
-func NewHistory(group string) *History {
-	return &History{group: group, last: map[TopicPartition]*commitlog.OffsetCommitValue{}, pending: map[int64][]pendingEvent{}, members: map[string]bool{}, logs: map[int32]*logPosition{}}
-}
+func NewHistory(group string) *History { return &History{group: group, logs: map[int32]*groupLog{}} }
 
 // Events turns rows of the log, in order, into the group's events. Errors are
 // passed on.
@@ -148,145 +140,36 @@ func HistoryOfFiles(ctx context.Context, paths []string, h *History) iter.Seq2[E
 }
 
 func (h *History) row(row *LogRecord) []Event {
-	log := h.log(row)
-	at := row.Timestamp
-	if v, ok := row.Record.Value.(*commitlog.OffsetCommitValue); ok && at == nil {
-		at = nonEmpty(millisText(v.CommitTimestamp)) // message format v0 has no other
-	}
-	if at == nil {
-		log.next = -1
-		return nil
-	}
-	if row.Offset != log.next {
-		log.complete = at
-	}
-	log.next = row.Offset + 1
-	if group, known := row.Record.Group(); known && group == h.group {
-		log.own = true
-	}
-	if log.own {
-		h.CompleteSince = log.complete
-	}
-	event := func(kind string) Event {
-		return Event{Time: *at, Event: kind, Signs: []string{}, LogPartition: row.Partition, LogOffset: row.Offset}
-	}
-	if row.Kind == string(commitlog.KindControl) {
-		return h.marker(row, event)
-	}
-	group, known := row.Record.Group()
-	if !known || group != h.group {
-		return nil
-	}
-	if key, ok := row.Record.Key.(commitlog.OffsetCommitKey); ok {
-		return h.commit(row, TopicPartition{key.Topic, key.Partition}, event)
-	}
-	return h.groupRecord(row, event)
-}
-
-func (h *History) log(row *LogRecord) *logPosition {
 	id := int32(-1)
 	if row.Partition != nil {
 		id = *row.Partition
 	}
-	if h.logs[id] == nil {
-		h.logs[id] = &logPosition{next: -1}
+	log := h.logs[id]
+	// Of files that do not tell their partition each may be of another.
+	if log == nil || row.Partition == nil && row.Offset < log.next {
+		log = newGroupLog()
+		h.logs[id] = log
 	}
-	return h.logs[id]
-}
-
-func (h *History) commit(row *LogRecord, tp TopicPartition, event func(string) Event) []Event {
-	if row.Tombstone {
-		e := event(EventTombstone)
-		e.Topic, e.Partition = &tp.Topic, &tp.Partition
-		if was := h.last[tp]; was != nil {
-			e.Previous = &was.Offset
-		}
-		delete(h.last, tp)
-		return []Event{e}
-	}
-	v, ok := row.Record.Value.(*commitlog.OffsetCommitValue)
-	if !ok {
+	if !log.step(row) {
 		return nil
 	}
-	if row.Transaction != nil {
-		h.pending[row.Transaction.ProducerID] = append(h.pending[row.Transaction.ProducerID], pendingEvent{tp, v})
-		return nil
+	group, known := row.Record.Group()
+	own := known && group == h.group
+	log.own = log.own || own
+	if log.own {
+		h.CompleteSince = log.complete
 	}
-	return []Event{h.committed(event(EventCommit), tp, v)}
-}
-
-// committed completes the event of a commit that counts from now on.
-func (h *History) committed(e Event, tp TopicPartition, v *commitlog.OffsetCommitValue) Event {
-	e.Topic, e.Partition, e.Committed, e.Metadata = &tp.Topic, &tp.Partition, &v.Offset, &v.Metadata
-	if v.LeaderEpoch >= 0 {
-		e.LeaderEpoch = &v.LeaderEpoch
+	var events []Event
+	switch key, isCommit := row.Record.Key.(commitlog.OffsetCommitKey); {
+	case row.Kind == string(commitlog.KindControl):
+		events = log.marker(row)
+	case own && isCommit:
+		events = log.commit(row, TopicPartition{key.Topic, key.Partition})
+	case own:
+		h.share = h.stillShare(row)
+		events = log.groupRecord(row)
 	}
-	if was := h.last[tp]; was != nil {
-		e.Previous = &was.Offset
-		if v.Offset < was.Offset {
-			e.Signs = append(e.Signs, SignRewind)
-		}
-		if was.LeaderEpoch >= 0 && v.LeaderEpoch < 0 {
-			e.Signs = append(e.Signs, SignEpochDropped)
-		}
-		if was.Metadata != "" && v.Metadata == "" {
-			e.Signs = append(e.Signs, SignMetadataDropped)
-		}
-	}
-	if len(h.members) == 0 && (h.count == nil || *h.count == 0) {
-		e.Signs = append(e.Signs, SignNoMembers)
-	}
-	h.last[tp] = v
-	return e
-}
-
-func (h *History) marker(row *LogRecord, event func(string) Event) []Event {
-	if row.Transaction == nil {
-		return nil
-	}
-	waiting := h.pending[row.Transaction.ProducerID]
-	delete(h.pending, row.Transaction.ProducerID)
-	var out []Event
-	for _, w := range waiting {
-		e := event(EventTxnAbort)
-		if row.Transaction.State == segment.Committed {
-			e = h.committed(event(EventTxnCommit), w.tp, w.value)
-		} else {
-			e.Topic, e.Partition, e.Committed, e.Metadata = &w.tp.Topic, &w.tp.Partition, &w.value.Offset, &w.value.Metadata
-		}
-		e.Signs = append(e.Signs, SignTransactional)
-		out = append(out, e)
-	}
-	return out
-}
-
-// groupRecord follows members and generations.
-func (h *History) groupRecord(row *LogRecord, event func(string) Event) []Event {
-	switch v := row.Record.Value.(type) {
-	case *commitlog.GroupMetadataValue:
-		n := len(v.Members)
-		h.count = &n
-		e := event(EventRebalance)
-		e.Generation, e.Members = &v.Generation, &n
-		return []Event{e}
-	case *commitlog.ConsumerGroupMetadata:
-		e := event(EventRebalance)
-		e.Generation = &v.Epoch
-		return []Event{e}
-	}
-	if key, ok := row.Record.Key.(commitlog.MemberKey); ok && row.Record.Kind == "consumer_group_member_metadata" {
-		if row.Tombstone {
-			delete(h.members, key.MemberID)
-		} else {
-			h.members[key.MemberID] = true
-		}
-	}
-	gone := []commitlog.Kind{commitlog.KindGroupMetadata, "consumer_group_metadata", "share_group_metadata", "streams_group_metadata"}
-	if row.Tombstone && slices.Contains(gone, row.Record.Kind) {
-		h.count = nil
-		return []Event{event(EventGroupDeleted)}
-	}
-	return nil
+	return events
 }
 
 // sum keeps the numbers.
@@ -300,6 +183,9 @@ func (h *History) sum(e *Event) {
 	case EventRebalance:
 		s.Rebalances++
 	case EventCommit, EventTxnCommit:
+		if slices.Contains(e.Signs, SignSuperseded) {
+			return
+		}
 		s.Commits++
 		if slices.Contains(e.Signs, SignRewind) {
 			s.Rewinds++
@@ -307,7 +193,7 @@ func (h *History) sum(e *Event) {
 		if h.first.IsZero() {
 			h.first = at
 		} else {
-			silence := at.Sub(h.prev).Seconds()
+			silence := max(0, at.Sub(h.prev).Seconds()) // clocks differ
 			if s.LongestSilence == nil || silence > *s.LongestSilence {
 				s.LongestSilence = &silence
 			}

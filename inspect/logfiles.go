@@ -27,6 +27,7 @@ var logFolder = regexp.MustCompile(`^` + commitlog.Topic + `-(\d+)$`)
 type logPart struct {
 	partition *int32 // nil: not known
 	files     []string
+	err       error // instead of files: why they are left out
 }
 
 // ReadLogFiles reads segment files of the commit log, of a broker that need
@@ -47,15 +48,24 @@ func ReadLogFileLines(ctx context.Context, paths []string, f LogFilter) iter.Seq
 
 func readFiles(ctx context.Context, paths []string, f LogFilter, sinks sinkMaker) iter.Seq[chunk] {
 	return func(yield func(chunk) bool) {
-		parts, err := logParts(paths)
+		files, cleanUp, err := regularFiles(ctx, paths)
+		defer cleanUp()
+		if err != nil {
+			yield(chunk{err: err})
+			return
+		}
+		parts, err := logParts(files)
 		if err != nil {
 			yield(chunk{err: err})
 			return
 		}
 		var reads []func(context.Context, func(chunk) bool)
 		for _, part := range parts {
+			if part.err != nil && !yield(chunk{err: part.err}) {
+				return
+			}
 			if f.Partitions == nil || part.partition != nil && slices.Contains(f.Partitions, *part.partition) {
-				reads = append(reads, func(_ context.Context, send func(chunk) bool) { part.read(sinks(part.partition, nil), send) })
+				reads = append(reads, func(ctx context.Context, send func(chunk) bool) { part.read(ctx, sinks(part.partition, nil), send) })
 			}
 		}
 		for ch := range inOrder(ctx, reads) {
@@ -67,14 +77,14 @@ func readFiles(ctx context.Context, paths []string, f LogFilter, sinks sinkMaker
 }
 
 // read gives the sink one partition's files.
-func (part logPart) read(s sink, send func(chunk) bool) {
+func (part logPart) read(ctx context.Context, s sink, send func(chunk) bool) {
 	var tx segment.Transactions
 	for _, file := range part.files {
 		if !s.looksAhead() {
 			break
 		}
 		// Errors come again when the file is read for its rows.
-		_ = eachBatch(file, true, tx.Add, func(*segment.DamageError) error { return nil })
+		_ = eachBatch(ctx, file, true, tx.Add, func(*segment.DamageError) error { return nil })
 	}
 	pass := func(last bool) error {
 		if ch, ok := s.take(last); ok && !send(ch) {
@@ -83,27 +93,35 @@ func (part logPart) read(s sink, send func(chunk) bool) {
 		return nil
 	}
 	for _, file := range part.files {
-		err := eachBatch(file, false,
-			func(b *segment.Batch) error { s.batch(b, 0, math.MaxInt64, tx.State); return pass(false) },
+		err := eachBatch(ctx, file, false,
+			func(b *segment.Batch) error {
+				if err := s.batch(b, 0, math.MaxInt64, tx.State, func() error { return pass(false) }); err != nil {
+					return err
+				}
+				return pass(false)
+			},
 			func(d *segment.DamageError) error { s.damaged(d); return pass(false) })
-		if errors.Is(err, errStopped) {
+		if errors.Is(err, errStopped) || ctx.Err() != nil {
 			return
 		}
-		if err != nil && !send(chunk{err: fmt.Errorf("%s: %w", file, err)}) {
-			return
+		if err != nil {
+			s.ended(0, err)
+			if !send(chunk{err: fmt.Errorf("%s: %w", file, err)}) {
+				return
+			}
 		}
 	}
 	_ = pass(true)
 }
 
 // eachBatch reads a file; only its markers if the rest is not needed.
-func eachBatch(file string, markers bool, batch func(*segment.Batch) error, damaged func(*segment.DamageError) error) error {
+func eachBatch(ctx context.Context, file string, markers bool, batch func(*segment.Batch) error, damaged func(*segment.DamageError) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	r := segment.NewReader(f)
+	r := segment.NewReader(untilDone{ctx, f})
 	if markers {
 		r.OnlyMarkers()
 	}
@@ -154,7 +172,7 @@ func merged(parts []logPart) []logPart {
 	var out []logPart
 	for _, p := range parts {
 		i := slices.IndexFunc(out, func(o logPart) bool {
-			return o.partition != nil && p.partition != nil && *o.partition == *p.partition && filepath.Dir(o.files[0]) == filepath.Dir(p.files[0])
+			return o.partition != nil && o.err == nil && p.err == nil && p.partition != nil && *o.partition == *p.partition && filepath.Dir(o.files[0]) == filepath.Dir(p.files[0])
 		})
 		if i < 0 {
 			out = append(out, p)
@@ -175,7 +193,7 @@ func folderParts(dir string) ([]logPart, error) {
 	}
 	if len(segments) > 0 {
 		sortSegments(segments)
-		return []logPart{{partition: partitionOf(dir), files: segments}}, nil
+		return regularParts(partitionOf(dir), segments), nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -192,8 +210,26 @@ func folderParts(dir string) ([]logPart, error) {
 		}
 		parts = append(parts, found...)
 	}
-	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(*a.partition, *b.partition) })
+	slices.SortStableFunc(parts, func(a, b logPart) int { return cmp.Compare(*a.partition, *b.partition) })
 	return parts, nil
+}
+
+// regularParts leaves out of a folder what is no file: a link there may lead to a
+// device that never ends, or to a pipe that nobody writes to.
+func regularParts(partition *int32, files []string) []logPart {
+	parts := []logPart{{partition: partition}}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err == nil && !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s: left out: it is not a regular file", file)
+		}
+		if err != nil {
+			parts = append(parts, logPart{partition: partition, err: err})
+			continue
+		}
+		parts[0].files = append(parts[0].files, file)
+	}
+	return parts
 }
 
 func globEscape(dir string) string {

@@ -47,7 +47,9 @@ func (c *Cluster) follow(ctx context.Context, topics kadm.TopicDetails, position
 				if err := ended[tp].Add(b); err != nil {
 					return err
 				}
-				p.sink.batch(b, from, *e.end, ended[tp].State)
+				if err := p.sink.batch(b, from, *e.end, ended[tp].State, func() error { return p.pass(false) }); err != nil {
+					return err
+				}
 				// After a failure reading goes on behind what was taken.
 				positions[tp] = min(b.NextOffset(), *e.end)
 				return p.pass(false)

@@ -7,7 +7,7 @@ import (
 )
 
 // placement notices groups of which records lie where Kafka would not write
-// them. A nil placement notices nothing.
+// them. A nil placement notices nothing, as does one that has nobody to tell.
 type placement struct {
 	partitions int32
 	tell       func(Misplaced)
@@ -17,14 +17,11 @@ type placement struct {
 }
 
 func newPlacement(partitions int32, tell func(Misplaced)) *placement {
-	if tell == nil {
-		return nil
-	}
 	return &placement{partitions: partitions, tell: tell, told: map[string]bool{}}
 }
 
 func (p *placement) check(group string, partition *int32) {
-	if p == nil || partition == nil {
+	if p == nil || p.tell == nil || partition == nil {
 		return
 	}
 	own := commitlog.PartitionOf(group, p.partitions)

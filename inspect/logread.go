@@ -311,6 +311,7 @@ func (p *partitionReader) run(ctx context.Context, e *ends, since int64) {
 			err = p.read(ctx, from, end, 0, func([]kmsg.FetchResponseTopicPartitionAbortedTransaction) {}, func(*segment.Batch) states { return tx.State })
 		}
 	}
+	p.sink.ended(end, err)
 	if passErr := p.pass(true); err == nil {
 		err = passErr
 	}
@@ -362,7 +363,9 @@ func (p *partitionReader) read(ctx context.Context, from, end int64, isolation i
 			aborted(list)
 		}
 		// A batch may begin before the range, or reach beyond it.
-		p.sink.batch(b, from, end, state(b))
+		if err := p.sink.batch(b, from, end, state(b), func() error { return p.pass(false) }); err != nil {
+			return err
+		}
 		return p.pass(false)
 	}, p.sink.damaged)
 }
@@ -372,6 +375,10 @@ func (p *partitionReader) read(ctx context.Context, from, end int64, isolation i
 // records. The list of aborted transactions comes with the first batch of each
 // response.
 func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, isolation int8, each func(*segment.Batch, []kmsg.FetchResponseTopicPartitionAbortedTransaction) error, damaged func(*segment.DamageError)) error {
+	r := segment.NewReader(nil)
+	if p.topic.Topic != commitlog.Topic {
+		r.OfTopic()
+	}
 	for offset < end {
 		rp, err := p.fetch(ctx, offset, isolation)
 		if err != nil {
@@ -381,7 +388,7 @@ func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, iso
 		if list == nil {
 			list = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 		}
-		r := segment.NewReader(bytes.NewReader(rp.RecordBatches))
+		r.Reset(bytes.NewReader(rp.RecordBatches))
 		for next < end {
 			b, err := r.Next()
 			if errors.Is(err, io.EOF) {

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -13,9 +14,14 @@ import (
 // sink takes the batches of one commit log partition, in order, and makes
 // something of them.
 type sink interface {
-	// batch takes a batch's records from offset from on, and below end.
-	batch(b *segment.Batch, from, end int64, state states)
+	// batch takes a batch's records from offset from on, and below end. Within a
+	// batch that is large, full is called where take has something to pass on; its
+	// error ends the batch, and is returned.
+	batch(b *segment.Batch, from, end int64, state states, full func() error) error
 	damaged(d *segment.DamageError)
+	// ended: there is nothing more below an offset; or the error kept what lies
+	// there from being read.
+	ended(offset int64, err error)
 	// looksAhead: states must be known when a batch comes, before its marker.
 	looksAhead() bool
 	// take returns what has come together, if it is enough to be passed on; all
@@ -27,7 +33,7 @@ type sink interface {
 type chunk struct {
 	rows   []LogRecord
 	lines  []byte // JSON lines
-	count  int    // of rows or lines
+	count  int    // of rows, lines or keys
 	replay *partitionState
 	err    error
 }
@@ -55,8 +61,8 @@ type rowSink struct {
 	rows      []LogRecord
 }
 
-func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
-	err := b.Records(func(r segment.Record) error {
+func (s *rowSink) batch(b *segment.Batch, from, end int64, state states, full func() error) error {
+	return s.whole(b, b.Records(func(r segment.Record) error {
 		if r.Offset < from || r.Offset >= end {
 			return nil
 		}
@@ -66,14 +72,25 @@ func (s *rowSink) batch(b *segment.Batch, from, end int64, state states) {
 			}
 			s.rows = append(s.rows, row)
 		}
+		if len(s.rows) >= chunkRows {
+			return full()
+		}
 		return nil
-	})
-	if err != nil {
+	}))
+}
+
+// whole makes a row of the damage in a batch; other errors end the reading.
+func (s *rowSink) whole(b *segment.Batch, err error) error {
+	if errors.Is(err, segment.ErrRecords) {
 		s.damaged(batchDamage(b, err))
+		return nil
 	}
+	return err
 }
 
 func (s *rowSink) looksAhead() bool { return true }
+
+func (s *rowSink) ended(int64, error) {}
 
 func (s *rowSink) damaged(d *segment.DamageError) {
 	if row := damagedRow(d, s.partition); s.make.filter.takes(&row, time.Time{}) {
@@ -102,13 +119,16 @@ type lineSink struct {
 	fast  bool // the filter takes all records
 }
 
-func (s *lineSink) batch(b *segment.Batch, from, end int64, state states) {
+func (s *lineSink) batch(b *segment.Batch, from, end int64, state states, full func() error) error {
 	if b.IsTransactional() || b.IsControl() || !s.fast || s.partition == nil {
-		s.rowSink.batch(b, from, end, state)
+		err := s.rowSink.batch(b, from, end, state, func() error {
+			s.drain()
+			return full()
+		})
 		s.drain()
-		return
+		return err
 	}
-	err := b.Records(func(r segment.Record) error {
+	err := s.whole(b, b.Records(func(r segment.Record) error {
 		if r.Offset < from || r.Offset >= end {
 			return nil
 		}
@@ -137,11 +157,13 @@ func (s *lineSink) batch(b *segment.Batch, from, end int64, state states) {
 		out = s.ref.AppendValueJSON(append(out, `,"value":`...))
 		out = strconv.AppendBool(append(out, `,"tombstone":`...), s.ref.Tombstone)
 		s.buf = append(out, `,"transaction":null,"raw_key":null,"raw_value":null,"position":null,"size":null,"error":null}`+"\n"...)
+		if len(s.buf) >= chunkBytes {
+			return full()
+		}
 		return nil
-	})
-	if err != nil {
-		s.damaged(batchDamage(b, err))
-	}
+	}))
+	s.drain()
+	return err
 }
 
 func (s *lineSink) damaged(d *segment.DamageError) {
@@ -201,9 +223,12 @@ func (s *stamp) append(b []byte, ms int64) []byte {
 }
 
 // stateSink replays; markers come in their place.
-type stateSink struct{ p *partitionState }
+type stateSink struct {
+	p      *partitionState
+	groups func(string) bool // wanted; nil: all
+}
 
-func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
+func (s *stateSink) batch(b *segment.Batch, from, end int64, _ states, _ func() error) error {
 	err := b.Records(func(r segment.Record) error {
 		if r.Offset >= from && r.Offset < end {
 			s.p.apply(b, r)
@@ -211,15 +236,30 @@ func (s *stateSink) batch(b *segment.Batch, from, end int64, state states) {
 		return nil
 	})
 	if err != nil {
-		s.p.next = -1
+		s.p.replay.Damaged()
 	}
+	s.p.replay.Reached(min(b.NextOffset(), end))
+	return nil
 }
 
 func (s *stateSink) looksAhead() bool { return false }
 
-func (s *stateSink) damaged(*segment.DamageError) { s.p.next = -1 } // a gap
+func (s *stateSink) damaged(*segment.DamageError) { s.p.replay.Damaged() }
 
-func (s *stateSink) take(last bool) (chunk, bool) { return chunk{replay: s.p}, last }
+func (s *stateSink) ended(offset int64, err error) {
+	if err != nil {
+		s.p.replay.Damaged()
+		return
+	}
+	s.p.replay.Reached(offset)
+}
+
+func (s *stateSink) take(last bool) (chunk, bool) {
+	if !last {
+		return chunk{}, false
+	}
+	return chunk{replay: s.p, count: s.p.finish(s.groups)}, true
+}
 
 // batchDamage is a batch of which the records turned out unreadable.
 func batchDamage(b *segment.Batch, err error) *segment.DamageError {

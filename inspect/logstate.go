@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"math"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,8 +28,11 @@ type StatePartition struct {
 	CommitTime  *string        `json:"commit_time"`
 	TopicID     *string        `json:"topic_id"`
 	Pending     []StatePending `json:"pending"`
-	// Certain: compaction cannot have taken away a record that matters.
+	// Certain: no record that is missing in the log can make it untrue.
 	Certain bool `json:"certain"`
+	// DeletedSince: the commit was deleted after the time that is asked about,
+	// maybe with its topic.
+	DeletedSince bool `json:"-"`
 }
 
 // StatePending is a commit of a transaction that was open.
@@ -50,18 +53,60 @@ type CompleteSince struct {
 type LogState struct {
 	Groups        []StateGroup // sorted
 	CompleteSince []CompleteSince
+	// ShareGroups are those of the wanted groups that the log shows to be share
+	// groups: their start offsets are not in it.
+	ShareGroups []string
+	// Complete: of what is not listed it is certain that nothing was committed.
+	// Else compaction may have taken away all records of a key.
+	Complete bool
+
+	logs []groupsOfLog
 }
 
-// partitionState replays one log partition up to a time, and watches the rest
-// of it for what compaction may hide.
+// groupsOfLog is which of the wanted groups one log partition has, and whether it
+// is complete.
+type groupsOfLog struct {
+	groups   map[string]bool
+	complete bool
+}
+
+// CompleteFor is Complete for one of the groups that were named in the filter: one
+// that was found in a log partition is nowhere else.
+func (s *LogState) CompleteFor(group string) bool {
+	all, found := true, false
+	for _, l := range s.logs {
+		if l.groups[group] {
+			if !l.complete {
+				return false
+			}
+			found = true
+		}
+		all = all && l.complete
+	}
+	return len(s.logs) > 0 && (found || all)
+}
+
+// partitionState replays one log partition.
 type partitionState struct {
 	partition *int32
 	place     *placement
-	asOf      int64 // ms
-	replay    *commitlog.Replay
-	next      int64 // expected offset; -1: any
-	complete  int64 // ms of the first record after the last gap
-	any       bool
+	shares    sharesOf
+	replay    *commitlog.Replay                        // nil when it is finished
+	commits   map[commitlog.CommitKey]commitlog.Commit // of the groups wanted
+	complete  bool
+	since     int64 // ms
+	any       bool  // since is valid
+}
+
+// finish decodes what is left, and counts it.
+func (p *partitionState) finish(groups func(string) bool) int {
+	p.commits, p.complete = p.replay.Commits(), p.replay.Complete()
+	p.since, p.any = p.replay.Since()
+	p.replay = nil
+	if groups != nil {
+		maps.DeleteFunc(p.commits, func(key commitlog.CommitKey, _ commitlog.Commit) bool { return !groups(key.Group) })
+	}
+	return len(p.commits)
 }
 
 // StateOptions says which state is wanted.
@@ -72,14 +117,15 @@ type StateOptions struct {
 	Groups func(string) bool
 	// Filter may name partitions, and groups whose partitions alone are read.
 	Filter LogFilter
+	// Absent also lists keys of which it is certain that nothing was committed,
+	// as far as the log has records of them.
+	Absent bool
 	// Problem is told of what could not be read.
 	Problem func(error)
 }
 
-// State replays the live log into what was committed at a time.
-//
-// At a time before the last gap in the offsets the log may have lost the record
-// that counted: a key that was written again after the time is then uncertain.
+// State replays the live log into what was committed at a time, by the rules of
+// [commitlog.Replay]: they say what of it is certain.
 func (c *Cluster) State(ctx context.Context, o StateOptions) *LogState {
 	return state(c.readLog(ctx, o.Filter, o.sinks()), o)
 }
@@ -90,40 +136,45 @@ func StateOfFiles(ctx context.Context, paths []string, o StateOptions) *LogState
 }
 
 func (o StateOptions) sinks() sinkMaker {
-	asOf := int64(math.MaxInt64)
+	asOf := int64(commitlog.AtTheEnd)
 	if !o.AsOf.IsZero() {
 		asOf = o.AsOf.UnixMilli()
 	}
 	return func(partition *int32, place *placement) sink {
-		return &stateSink{&partitionState{partition: partition, place: place, asOf: asOf, replay: commitlog.NewReplay(), next: -1}}
+		return &stateSink{&partitionState{partition: partition, place: place, replay: commitlog.NewReplay(asOf), shares: sharesOf{}}, o.Groups}
 	}
 }
 
 func state(chunks iter.Seq[chunk], o StateOptions) *LogState {
 	var parts []*partitionState
+	failed := false
 	for ch := range chunks {
 		if ch.err != nil {
+			failed = true
 			o.Problem(ch.err)
 		}
 		if ch.replay != nil {
 			parts = append(parts, ch.replay)
 		}
 	}
-	return conclude(parts, o)
+	s := conclude(parts, o)
+	if failed { // what could not be read may have anything
+		s.logs = append(s.logs, groupsOfLog{})
+	}
+	if len(o.Filter.OnlyGroups) == 1 {
+		s.Complete = s.CompleteFor(o.Filter.OnlyGroups[0])
+	}
+	s.Complete = s.Complete && !failed
+	return s
 }
 
 func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 	r.Timestamp = writtenAt(r)
-	if r.Offset != p.next {
-		p.complete, p.any = r.Timestamp, true
-	}
-	p.next = r.Offset + 1
-	if r.Timestamp > p.asOf {
-		p.replay.Freeze()
-	}
 	if b.IsControl() {
-		if m, err := segment.ParseMarker(r); err == nil {
-			p.replay.Marker(b.ProducerID, m.Type == "commit", r.Timestamp)
+		if m, err := segment.ParseMarker(r); err == nil && (m.Type == segment.CommitMarker || m.Type == segment.AbortMarker) {
+			p.replay.Marker(b.ProducerID, m.Type == segment.CommitMarker, r.Offset, r.Timestamp)
+		} else {
+			p.replay.Place(r.Offset, r.Timestamp)
 		}
 		return
 	}
@@ -131,21 +182,29 @@ func (p *partitionState) apply(b *segment.Batch, r segment.Record) {
 	if b.IsTransactional() {
 		producer = b.ProducerID
 	}
+	p.shares.record(r.Key, r.Value)
 	p.replay.Record(r.Key, r.Value, r.Offset, r.Timestamp, producer)
 }
 
 // conclude collects the partitions' states by group.
 func conclude(parts []*partitionState, o StateOptions) *LogState {
-	out := &LogState{}
+	out := &LogState{Complete: true, ShareGroups: shareGroups(parts, o.Groups)}
 	byGroup := map[string]*StateGroup{}
 	for _, p := range parts {
-		if p.any {
-			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.complete)})
+		out.Complete = out.Complete && p.complete
+		if len(o.Filter.OnlyGroups) > 0 {
+			l := groupsOfLog{map[string]bool{}, p.complete}
+			for key := range p.commits {
+				l.groups[key.Group] = true
+			}
+			out.logs = append(out.logs, l)
 		}
-		incomplete := p.asOf < p.complete
-		for key, c := range p.replay.Commits() {
+		if p.any {
+			out.CompleteSince = append(out.CompleteSince, CompleteSince{p.partition, millisText(p.since)})
+		}
+		for key, c := range p.commits {
 			p.place.check(key.Group, p.partition)
-			if o.Groups != nil && !o.Groups(key.Group) || c.Missing && len(c.Pending) == 0 && !incomplete {
+			if c.Absent && c.Certain && len(c.Pending) == 0 && !o.Absent {
 				continue // certainly nothing
 			}
 			g := byGroup[key.Group]
@@ -153,7 +212,7 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 				g = &StateGroup{Group: key.Group}
 				byGroup[key.Group] = g
 			}
-			g.Partitions = append(g.Partitions, statePartition(key, c, !incomplete || !c.Touched))
+			g.Partitions = append(g.Partitions, statePartition(key, c))
 		}
 	}
 	for _, g := range byGroup {
@@ -168,8 +227,8 @@ func conclude(parts []*partitionState, o StateOptions) *LogState {
 
 func millisText(ms int64) string { return time.UnixMilli(ms).UTC().Format(TimeFormat) }
 
-func statePartition(key commitlog.CommitKey, c commitlog.Commit, certain bool) StatePartition {
-	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: certain && (c.Missing || c.Value != nil)}
+func statePartition(key commitlog.CommitKey, c commitlog.Commit) StatePartition {
+	row := StatePartition{Topic: key.Topic, Partition: key.Partition, Pending: []StatePending{}, Certain: c.Certain, DeletedSince: c.DeletedSince}
 	for _, w := range c.Pending {
 		if w.Value != nil {
 			row.Pending = append(row.Pending, StatePending{Offset: w.Value.Offset, ProducerID: w.ProducerID, Since: millisText(w.Since)})

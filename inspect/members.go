@@ -241,15 +241,25 @@ const pendingPatience = 2 * time.Second
 //
 // It comes last, because a coordinator of 4.x answers this question only when
 // its part of the log is replicated: where too few replicas are left that takes
-// its whole timeout, and what is sent behind it waits. Then it stays unknown.
+// its whole timeout, and what is sent behind it waits. Then it stays unknown, and
+// the group says so: consumers wait for the same answer.
 func (c *Cluster) markPending(ctx context.Context, groups []Group, committing []string) {
-	ctx, cancel := context.WithTimeout(ctx, pendingPatience)
+	patient, cancel := context.WithTimeout(ctx, pendingPatience)
 	defer cancel()
-	resp := c.adm.FetchManyOffsets(kadm.RequireStable(ctx), committing...)
+	resp := c.adm.FetchManyOffsets(kadm.RequireStable(patient), committing...)
 	for i := range groups {
 		g := &groups[i]
 		answer, asked := resp[g.Group]
-		if !asked || answer.Err != nil {
+		switch {
+		case ctx.Err() != nil || g.Type == Share: // nobody waits any more; or nobody asked
+			continue
+		case !asked:
+			g.PendingUnknown = &PendingUnknownError{errNoCoordinatorAnswer}
+			continue
+		case answer.Err != nil:
+			if !isMissing(answer.Err) && mayPass(answer.Err) {
+				g.PendingUnknown = &PendingUnknownError{answer.Err}
+			}
 			continue
 		}
 		for j := range g.Partitions {

@@ -63,6 +63,11 @@ type Partition struct {
 	shareLag      *int64 // of a share group, as its broker counts it
 }
 
+// BrokerLag is the lag as the broker counts it, who alone knows what members of a
+// share group have acknowledged above the start offset; nil for other groups, and
+// where it does not tell.
+func (p *Partition) BrokerLag() *int64 { return p.shareLag }
+
 // Unread are the partitions whose commit or log could not be read.
 func (g *Group) Unread() (out []*Partition) {
 	for i := range g.Partitions {
@@ -87,10 +92,7 @@ func (p *Partition) Assess() {
 		}
 		return
 	}
-	start, end := *p.LogStart, *p.LogEnd
-	if p.readCommitted && p.LastStable != nil {
-		end = min(end, *p.LastStable)
-	}
+	start, end := *p.LogStart, p.readableEnd()
 	if p.Committed == nil {
 		p.Status = NoCommit
 		p.Lost = new(int64)
@@ -118,6 +120,15 @@ func (p *Partition) Assess() {
 	}
 }
 
+// readableEnd is where a consumer has read everything. The log end must be
+// known.
+func (p *Partition) readableEnd() int64 {
+	if p.readCommitted && p.LastStable != nil {
+		return min(*p.LogEnd, *p.LastStable)
+	}
+	return *p.LogEnd
+}
+
 // Total sums up a group's partitions.
 type Total struct {
 	Lag        int64 `json:"lag"`        // of the partitions whose lag is known
@@ -129,6 +140,9 @@ type Total struct {
 	// where they are known; nil where no row has one. Groups show them.
 	RecordsBehind *int64   `json:"-"`
 	BehindSeconds *float64 `json:"-"`
+	// Uncounted and Undated are the rows without them.
+	Uncounted int `json:"-"`
+	Undated   int `json:"-"`
 }
 
 func total(rows []Partition) Total {
@@ -151,6 +165,11 @@ func total(rows []Partition) Total {
 				t.RecordsBehind = new(int64)
 			}
 			*t.RecordsBehind += *p.RecordsBehind
+		} else {
+			t.Uncounted++
+		}
+		if p.BehindSeconds == nil {
+			t.Undated++
 		}
 		if b := p.BehindSeconds; b != nil && (t.BehindSeconds == nil || *b > *t.BehindSeconds) {
 			t.BehindSeconds = b

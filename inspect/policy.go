@@ -60,6 +60,11 @@ type PolicyPartition struct {
 	// Expires is an estimate of when the commit is deleted, after which a policy
 	// decides; nil where it was not asked for, or does not happen as things are.
 	Expires *string `json:"expires"`
+	// Of share groups, nil for others: Lag is how many records wait to be delivered,
+	// as the broker counts them, and Share what the group's own
+	// share.auto.offset.reset makes of the partition.
+	Lag   *int64   `json:"lag"`
+	Share *Outcome `json:"share"`
 }
 
 // Policies are the outcomes under each value of auto.offset.reset.
@@ -84,7 +89,7 @@ type Outcome struct {
 	// Message says what the exception is about.
 	Message *string `json:"message"`
 	// Note is waits: by_duration finds no record so young, and the consumer stays
-	// without a position.
+	// without a position; or no_such_policy: share groups have no none.
 	Note *string `json:"note"`
 }
 
@@ -186,6 +191,8 @@ const NoteWaits = "waits"
 type PolicyOptions struct {
 	// Since is the time that by_duration goes back to; zero leaves it out.
 	Since time.Time
+	// Now is what the by_duration of a share group's configuration counts back from.
+	Now time.Time
 	// Expiry estimates when commits expire, out of the commit log.
 	Expiry bool
 }
@@ -194,6 +201,9 @@ type PolicyOptions struct {
 // do with (and of the topics named), what each policy would do. Problems are
 // what could not be found out beside that.
 func (c *Cluster) Policies(ctx context.Context, group Group, o PolicyOptions) (out PolicyGroup, problems []Problem, err error) {
+	if group.Type == Share {
+		return c.sharePolicies(ctx, group, o)
+	}
 	out = PolicyGroup{Group: group.Group, Type: group.Type, Partitions: []PolicyPartition{}}
 	divergence, err := c.divergence(ctx, group.Partitions)
 	if err != nil {
@@ -207,11 +217,6 @@ func (c *Cluster) Policies(ctx context.Context, group Group, o PolicyOptions) (o
 	if o.Expiry {
 		if expires, err = c.expiry(ctx, group); err != nil {
 			problems = append(problems, problem("when commits of group "+group.Group+" expire", err))
-		}
-	}
-	if group.Type == Share {
-		if out.ShareReset, err = c.shareReset(ctx, group.Group); err != nil {
-			problems = append(problems, problem("share.auto.offset.reset of group "+group.Group, err))
 		}
 	}
 	for i := range group.Partitions {

@@ -7,13 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"offsets/inspect/commitlog/segment"
 )
 
 // ClusterID is the cluster's own name for itself; "" before Kafka 0.10.1.
@@ -36,37 +32,73 @@ type Commit struct {
 // topics; of a share group, its start offsets. Partitions that could not be
 // read are in failed.
 func (c *Cluster) Commits(ctx context.Context, group, groupType string) (commits map[TopicPartition]Commit, failed map[TopicPartition]error, err error) {
-	var resp kadm.FetchOffsetsResponses
-	if groupType == Share {
-		resp, _ = c.startOffsets(ctx, &listing{}, []string{group})
-	} else {
-		resp = c.commits(ctx, &listing{}, []string{group})
+	got := c.CommitsOf(ctx, map[string]string{group: groupType})[group]
+	return got.Commits, got.Failed, got.Err
+}
+
+// GroupCommits is what one group has committed.
+type GroupCommits struct {
+	Commits map[TopicPartition]Commit
+	Failed  map[TopicPartition]error // partitions that could not be read
+	Err     error                    // why the group could not be
+}
+
+// CommitsOf reads what groups have committed now, with few requests a
+// coordinator. It takes the types of the groups by name, and has an answer for
+// each.
+func (c *Cluster) CommitsOf(ctx context.Context, types map[string]string) map[string]GroupCommits {
+	var committing, share []string
+	for name, groupType := range types {
+		if groupType == Share {
+			share = append(share, name)
+		} else {
+			committing = append(committing, name)
+		}
 	}
-	g, ok := resp[group]
-	if !ok {
-		return nil, nil, errNoCoordinatorAnswer
+	out := make(map[string]GroupCommits, len(types))
+	take := func(names []string, resp kadm.FetchOffsetsResponses) {
+		for _, name := range names {
+			out[name] = groupCommits(resp, name)
+		}
 	}
-	if g.Err != nil && !isMissing(g.Err) {
-		return nil, nil, g.Err
+	slices.Sort(committing)
+	for chunk := range slices.Chunk(committing, chunkSize) {
+		take(chunk, c.commits(ctx, &listing{}, chunk))
 	}
-	commits, failed = map[TopicPartition]Commit{}, map[TopicPartition]error{}
+	if len(share) > 0 {
+		starts, _ := c.startOffsets(ctx, &listing{}, share)
+		take(share, starts)
+	}
+	return out
+}
+
+func groupCommits(resp kadm.FetchOffsetsResponses, name string) GroupCommits {
+	g, ok := resp[name]
+	switch {
+	case !ok:
+		return GroupCommits{Err: errNoCoordinatorAnswer}
+	case g.Err != nil && !isMissing(g.Err):
+		return GroupCommits{Err: g.Err}
+	}
+	out := GroupCommits{Commits: map[TopicPartition]Commit{}, Failed: map[TopicPartition]error{}}
 	g.Fetched.Each(func(r kadm.OffsetResponse) {
 		tp := TopicPartition{r.Topic, r.Partition}
 		switch {
 		case r.Err != nil:
-			failed[tp] = r.Err
+			out.Failed[tp] = r.Err
 		case r.At >= 0:
-			commits[tp] = Commit{r.At, r.LeaderEpoch, r.Metadata}
+			out.Commits[tp] = Commit{r.At, r.LeaderEpoch, r.Metadata}
 		}
 	})
-	return commits, failed, nil
+	return out
 }
 
 // AtTime is the answer of [Cluster.OffsetsAt] for one partition.
 type AtTime struct {
-	Offset *int64 // nil: no record is so young
-	LogEnd int64
-	Err    error
+	Offset   *int64 // nil: no record is so young
+	LogStart int64
+	LogEnd   int64
+	Err      error
 }
 
 // OffsetsAt finds, for each partition, the first record with its time or a
@@ -100,7 +132,7 @@ func (c *Cluster) OffsetsAt(ctx context.Context, times map[TopicPartition]time.T
 			a.Offset = &offset
 		}
 		if e := ends[tp]; e != nil && e.end != nil {
-			a.LogEnd = *e.end
+			a.LogStart, a.LogEnd = *e.start, *e.end
 		}
 		out[tp] = a
 	})
@@ -131,91 +163,4 @@ func (c *Cluster) EpochEnd(ctx context.Context, epochs map[TopicPartition]int32)
 		}
 	}
 	return out, nil
-}
-
-// Place is an offset in a log of which the ends are known.
-type Place struct {
-	TopicPartition
-	Offset   int64
-	LogStart int64
-	LogEnd   int64
-}
-
-// Around is the times of the records next to a place, in ms: the last one below
-// its offset, and the first at or above it. nil where there is none, or none
-// was found.
-type Around struct {
-	Before, After *int64
-	Err           error
-}
-
-// TimesAround reads the records next to each place. Markers and records that
-// compaction has taken away are stepped over.
-func (c *Cluster) TimesAround(ctx context.Context, places []Place) (map[Place]Around, error) {
-	out := make(map[Place]Around, len(places))
-	var names []string
-	for _, p := range places {
-		names = append(names, p.Topic)
-	}
-	topics, err := c.topicDetails(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	const parallel = 8
-	slots := make(chan struct{}, parallel)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	for _, place := range places {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			a := c.timesAround(ctx, topics[place.Topic], place)
-			mu.Lock()
-			defer mu.Unlock()
-			out[place] = a
-		})
-	}
-	wg.Wait()
-	return out, ctx.Err()
-}
-
-func (c *Cluster) timesAround(ctx context.Context, topic kadm.TopicDetail, place Place) (a Around) {
-	r := partitionReader{c: c, topic: topic, partition: place.Partition, maxBytes: 64 << 10}
-	// Behind a gap the record before may be far: look further back each time.
-	for back := int64(1); place.Offset > place.LogStart && a.Before == nil; back *= 16 {
-		from := max(place.LogStart, place.Offset-back)
-		_, a.Err = r.firstRecord(ctx, from, min(place.Offset, place.LogEnd), func(rec segment.Record) bool {
-			a.Before = &rec.Timestamp
-			return false // the last one counts
-		})
-		if a.Err != nil || from == place.LogStart {
-			break
-		}
-	}
-	if a.Err == nil {
-		_, a.Err = r.firstRecord(ctx, max(place.Offset, place.LogStart), place.LogEnd, func(rec segment.Record) bool {
-			a.After = &rec.Timestamp
-			return true
-		})
-	}
-	return a
-}
-
-// firstRecord walks over data records of a range until found is satisfied.
-func (p *partitionReader) firstRecord(ctx context.Context, from, end int64, found func(segment.Record) bool) (bool, error) {
-	err := p.fetchRange(ctx, from, end, 0, func(b *segment.Batch, _ []kmsg.FetchResponseTopicPartitionAbortedTransaction) error {
-		if b.IsControl() {
-			return nil
-		}
-		return b.Records(func(rec segment.Record) error {
-			if rec.Offset >= from && rec.Offset < end && found(rec) {
-				return errStopped
-			}
-			return nil
-		})
-	}, nil)
-	if errors.Is(err, errStopped) {
-		return true, nil
-	}
-	return false, err
 }

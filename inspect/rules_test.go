@@ -125,3 +125,41 @@ func TestPredict(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckWithoutCommits(t *testing.T) {
+	member := ptr("m")
+	empty := inspect.Partition{Topic: "t", Partition: 0, LogStart: ptr[int64](5), LogEnd: ptr[int64](5), MemberID: member}
+	full := inspect.Partition{Topic: "t", Partition: 1, LogStart: ptr[int64](5), LogEnd: ptr[int64](9), MemberID: member}
+	nobodys := full
+	nobodys.MemberID = nil
+	for _, tt := range []struct {
+		name  string
+		p     inspect.Partition
+		l     inspect.Limits
+		check string // "": none
+	}{
+		{"owned, with records", full, inspect.Limits{}, inspect.CheckStatus},
+		{"owned, with records, allowed", full, inspect.Limits{Allow: []inspect.Status{inspect.NoCommit}}, ""},
+		{"owned, with records, required", full, inspect.Limits{RequireCommit: true}, inspect.CheckRequireCommit},
+		{"owned, empty", empty, inspect.Limits{}, ""},
+		{"owned, empty, required", empty, inspect.Limits{RequireCommit: true}, inspect.CheckRequireCommit},
+		{"without an owner", nobodys, inspect.Limits{}, ""},
+		{"without an owner, required", nobodys, inspect.Limits{RequireCommit: true}, inspect.CheckRequireCommit},
+	} {
+		tt.p.Assess()
+		for _, kind := range inspect.Types() {
+			v := inspect.Check(&inspect.Group{Type: kind, Partitions: []inspect.Partition{tt.p}, Total: inspect.Total{Partitions: 1, Unknown: 1}}, tt.l)
+			got := ""
+			if len(v.Breaches) > 0 {
+				got = v.Breaches[0].Check
+			}
+			want := tt.check
+			if kind == inspect.Share && want == inspect.CheckStatus {
+				want = "" // it gets a start offset with its first record
+			}
+			if got != want || v.Holds != (want == "") || v.Unknown != 1 {
+				t.Errorf("%s, %s group: %q, holds %v, unknown %d; want %q", tt.name, kind, got, v.Holds, v.Unknown, want)
+			}
+		}
+	}
+}

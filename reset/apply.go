@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,18 +11,6 @@ import (
 
 	"offsets/inspect"
 )
-
-// ApplyOptions says how a plan is applied.
-type ApplyOptions struct {
-	// Settle is how long the group's commits are watched before the write; 0 is
-	// not at all.
-	Settle time.Duration
-	// Receipts is where to write what undo needs; nil writes none.
-	Receipts *Receipts
-	// StreamsOK: the caller knows that a Streams application has more state than
-	// offsets.
-	StreamsOK bool
-}
 
 // DefaultSettle is how long commits of groups that never had members are
 // watched: who uses assign() commits without being seen as a member.
@@ -46,23 +35,18 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("group %s: %d of %d partitions %s: %s", e.Group, e.Failed, e.Failed+e.Written, what, strings.Join(e.Reasons, "; "))
 }
 
-// Apply writes the plan, after it has looked once more whether it still holds,
-// and reads back what it wrote. The plan's rows carry the errors of single
+// applyOne makes one group's change, after a last look whether it still holds, and
+// reads back what it wrote. The plan's rows carry the errors of single
 // partitions.
-//
-// Errors: [*RefusedError] and [*ReceiptError], then nothing was written;
-// [*IncompleteError].
-func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
-	if err := c.Check(ctx, p, o); err != nil {
-		return err
-	}
+func (c *Changer) applyOne(ctx context.Context, p *Plan, r *Receipts, cluster string) (err error) {
+	defer func() { p.explain(err) }()
 	moving := p.moving()
 	if len(moving) == 0 && !p.Deletes {
 		_, err := c.confirm(ctx, p)
 		p.Applied = err == nil
 		return err
 	}
-	receipt, err := o.Receipts.begin(ctx, c.cluster, p)
+	receipt, err := r.begin(cluster, p)
 	if err != nil {
 		return err
 	}
@@ -73,8 +57,8 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	}
 	// From here to the read-back nothing but the broker ends the work: half a
 	// change that nobody looks at again is the worst of all outcomes.
-	if c.Writing != nil {
-		c.Writing(p.Group)
+	if p.tell != nil {
+		p.tell(Progress{Stage: StageWriting, Group: p.Group})
 	}
 	ctx = context.WithoutCancel(ctx)
 	failure := c.write(ctx, p, moving, confirmedBy)
@@ -113,42 +97,19 @@ func (c *Changer) Apply(ctx context.Context, p *Plan, o ApplyOptions) error {
 	return failure
 }
 
-// Check looks again whether the plan can be applied: right before the write, or
-// for several groups before the first one is written.
-func (c *Changer) Check(ctx context.Context, p *Plan, o ApplyOptions) error {
-	if err := p.Refused(); err != nil {
-		return err
-	}
-	if p.IsStreams() && !o.StreamsOK {
-		return &RefusedError{Group: p.Group, Reasons: []string{"it belongs to a Kafka Streams application, whose state stores are not reset with its offsets: --streams-ok says that you know"}}
-	}
-	now, err := c.look(ctx, p)
-	if err != nil {
-		return err
-	}
-	if o.Settle > 0 && len(p.moving()) > 0 {
-		if err := c.settle(ctx, p, o.Settle); err != nil {
-			return err
-		}
-		if now, err = c.look(ctx, p); err != nil {
-			return err
-		}
-	}
-	return p.stale(now)
-}
-
 // confirm asks the coordinator whether the plan's commits are what is committed
 // now; also of partitions that do not move, because nothing else would notice that
 // they do have to.
 func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 	if p.Type == inspect.Share {
-		return -1, nil // no broker has a way to ask
+		return -1, c.confirmShare(ctx, p)
 	}
 	rows := make([]*Change, len(p.Partitions))
 	for i := range p.Partitions {
 		rows[i] = &p.Partitions[i]
 	}
 	var commits map[inspect.TopicPartition]inspect.Commit
+	var last error
 	for end := time.Now().Add(coordinatorPatience); ; time.Sleep(100 * time.Millisecond) {
 		at, err := c.coordinator(ctx, p.Group)
 		if err == nil {
@@ -158,72 +119,43 @@ func (c *Changer) confirm(ctx context.Context, p *Plan) (by int32, err error) {
 		if err == nil {
 			break
 		}
+		if ctx.Err() != nil {
+			err = cutShort(ctx, cmp.Or(last, err))
+		}
 		if !retriable(err) && !outcomeOpen(err) || ctx.Err() != nil || time.Now().After(end) {
-			return -1, fmt.Errorf("nothing was written: looking again right before it: %w", err)
+			return -1, fmt.Errorf("group %s: nothing was written: looking again right before it: %w", p.Group, err)
 		}
+		last = err
 	}
-	var stale []string
-	for _, ch := range rows {
-		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
-		gone := ch.Action == ActionNone && ch.LogEnd == nil // its topic, and what was committed for it
-		if ch.Error == nil && !gone && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
-			stale = append(stale, fmt.Sprintf("%s-%d: committed was %s and is %s", ch.Topic, ch.Partition, show(ch.From), shown(is, committed)))
-		}
-	}
-	if len(stale) > 0 {
+	if stale := p.movedSince(commits); len(stale) > 0 {
 		return by, p.staleError(stale)
 	}
 	return by, nil
 }
 
-func (p *Plan) staleError(reasons []string) error {
-	return &RefusedError{Group: p.Group, Reasons: append([]string{"the plan is stale, make it again"}, reasons...)}
+// movedSince are the partitions at which something else is committed than the
+// plan begins with.
+func (p *Plan) movedSince(commits map[inspect.TopicPartition]inspect.Commit) (stale []Reason) {
+	for i := range p.Partitions {
+		ch := &p.Partitions[i]
+		is, committed := commits[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]
+		gone := ch.Action == ActionNone && ch.LogEnd == nil // its topic, and what was committed for it
+		if ch.Error == nil && !gone && !(committed && ch.From != nil && is.Offset == *ch.From || !committed && ch.From == nil) {
+			stale = append(stale, refusal(CodeMovedSince, "committed was %s and is %s", show(ch.From), shown(is, committed)).at(ch.Topic, ch.Partition))
+		}
+	}
+	return stale
 }
 
-// look describes the group again, and takes over who is in it.
-func (c *Changer) look(ctx context.Context, p *Plan) (inspect.Group, error) {
-	now, err := c.describeOne(ctx, p.Group, p.topics())
-	if err != nil {
-		return now, fmt.Errorf("looking again before the write: %w", err)
-	}
-	p.Blocked, p.State = append([]inspect.Member{}, now.Members...), now.State
-	return now, p.Active()
-}
-
-// settle watches the group's commits for a while: a consumer that uses assign()
-// is no member, but it commits.
-func (c *Changer) settle(ctx context.Context, p *Plan, d time.Duration) error {
-	before, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
-	if err != nil {
-		return fmt.Errorf("watching the group's commits: %w", err)
-	}
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(min(500*time.Millisecond, max(time.Until(end), time.Millisecond))):
-		}
-		after, _, err := c.cluster.Commits(ctx, p.Group, p.Type)
-		if err != nil {
-			return fmt.Errorf("watching the group's commits: %w", err)
-		}
-		for tp, was := range before {
-			if is, ok := after[tp]; !ok || is != was {
-				return &RefusedError{Group: p.Group, Reasons: []string{fmt.Sprintf("somebody commits to it: %s-%d moved from %d while it was watched; it has no members, so a consumer that uses assign() or a tool does", tp.Topic, tp.Partition, was.Offset)}}
-			}
-		}
-		if len(after) > len(before) {
-			return &RefusedError{Group: p.Group, Reasons: []string{"somebody commits to it: commits were added while it was watched"}}
-		}
-	}
-	return nil
+func (p *Plan) staleError(reasons []Reason) error {
+	return refusedFor(p.Group, append([]Reason{refusal(CodeStale, "the plan is stale, make it again")}, reasons...)...)
 }
 
 // stale says what has changed since the plan was made.
 func (p *Plan) stale(now inspect.Group) error {
-	var stale []string
+	var stale []Reason
 	if p.Type != now.Type {
-		stale = append(stale, fmt.Sprintf("its type was %s and is %s", p.Type, now.Type))
+		stale = append(stale, refusal(CodeStale, "its type was %s and is %s", p.Type, now.Type))
 	}
 	rows := map[inspect.TopicPartition]*inspect.Partition{}
 	for i := range now.Partitions {
@@ -231,8 +163,8 @@ func (p *Plan) stale(now inspect.Group) error {
 		rows[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row
 	}
 	for _, ch := range p.moving() {
-		if why := ch.staleSince(rows[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]); why != "" {
-			stale = append(stale, fmt.Sprintf("%s-%d: %s", ch.Topic, ch.Partition, why))
+		if why := ch.staleSince(rows[inspect.TopicPartition{Topic: ch.Topic, Partition: ch.Partition}]); why.Code != "" {
+			stale = append(stale, why.at(ch.Topic, ch.Partition))
 		}
 	}
 	if p.Deletes {
@@ -240,7 +172,7 @@ func (p *Plan) stale(now inspect.Group) error {
 			row := &now.Partitions[i]
 			known := slices.ContainsFunc(p.Partitions, func(c Change) bool { return c.Topic == row.Topic && c.Partition == row.Partition })
 			if row.Committed != nil && !known {
-				stale = append(stale, fmt.Sprintf("%s-%d: committed %d since", row.Topic, row.Partition, *row.Committed))
+				stale = append(stale, refusal(CodeMovedSince, "committed %d since", *row.Committed).at(row.Topic, row.Partition))
 			}
 		}
 	}
@@ -250,24 +182,25 @@ func (p *Plan) stale(now inspect.Group) error {
 	return nil
 }
 
-func (c *Change) staleSince(row *inspect.Partition) string {
+// staleSince is what has changed since the plan was made; without a code where
+// that is nothing.
+func (c *Change) staleSince(row *inspect.Partition) Reason {
 	switch {
 	case row == nil:
-		return "it is gone"
+		return refusal(inspect.CodeTopicGone, "it is gone")
 	case row.TopicID != nil && c.TopicID != nil && *row.TopicID != *c.TopicID:
-		return "the topic was deleted and created again"
+		return refusal(CodeTopicRecreated, "the topic was deleted and created again")
 	case !equal(row.Committed, c.From):
-		return fmt.Sprintf("committed was %s and is %s", show(c.From), show(row.Committed))
+		return refusal(CodeMovedSince, "committed was %s and is %s", show(c.From), show(row.Committed))
 	case !equal(row.Metadata, c.FromMetadata) || !equal(row.LeaderEpoch, c.FromEpoch):
-		return fmt.Sprintf("%s was committed again, with other metadata or another leader epoch", show(row.Committed))
+		return refusal(CodeMovedSince, "%s was committed again, with other metadata or another leader epoch", show(row.Committed))
 	case c.Action == ActionDelete:
-		return ""
 	case row.LogStart == nil:
-		return "it cannot be read: " + string(row.Status)
+		return refusal(row.Code(), "it cannot be read: %s", row.Words())
 	case *c.To < *row.LogStart && c.LogStart != nil && *c.To >= *c.LogStart:
-		return fmt.Sprintf("the log now starts at %d", *row.LogStart)
+		return refusal(CodeStale, "the log now starts at %d", *row.LogStart)
 	}
-	return ""
+	return Reason{}
 }
 
 func show(n *int64) string {
@@ -292,7 +225,7 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 		switch {
 		case failed[tp] != nil:
 			verified = NotChecked
-			ch.note("not read back: %s", failed[tp])
+			ch.warn(CodeNotReadBack, "not read back: %s", failed[tp])
 		case ch.provenBy(is, committed, p.Type):
 			ch.Written, ch.Error = true, nil
 		case ch.there(is, committed, p.Type):
@@ -302,7 +235,7 @@ func (c *Changer) readBack(ctx context.Context, p *Plan, moving []*Change) {
 			if committed {
 				now = fmt.Sprint(is.Offset)
 			}
-			ch.note("overwritten: committed is %s now, somebody else commits to this group", now)
+			ch.warn(CodeOverwritten, "overwritten: committed is %s now, somebody else commits to this group", now)
 		}
 	}
 	p.Verified = &verified
@@ -334,44 +267,3 @@ func (c *Change) provenBy(is inspect.Commit, committed bool, groupType string) b
 	already := was != nil && c.there(*was, true, groupType)
 	return !already && c.there(is, committed, groupType)
 }
-
-// Waiting is told whom a change waits for, whenever that changes.
-type Waiting func(state string, members []string)
-
-// WaitEmpty waits until the group has no members; the error says whom it waited
-// for.
-func (c *Changer) WaitEmpty(ctx context.Context, p *Plan, limit time.Duration, tell Waiting) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errWaited)
-	defer cancel()
-	told := ""
-	for {
-		_, err := c.look(ctx, p)
-		var refused *RefusedError
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(context.Cause(ctx), errWaited):
-			return p.Active()
-		case !errors.As(err, &refused):
-			return err
-		}
-		if now := strings.Join(refused.Reasons, "; "); now != told {
-			told = now
-			var members []string
-			for i := range p.Blocked {
-				members = append(members, memberText(&p.Blocked[i]))
-			}
-			tell(p.State, members)
-		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), errWaited) {
-				return refused
-			}
-			return context.Cause(ctx)
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-}
-
-var errWaited = errors.New("waited long enough")

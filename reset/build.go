@@ -20,8 +20,14 @@ type Options struct {
 	// Clamp moves a target outside the log inside, instead of refusing it.
 	Clamp bool
 	// Touch also writes what does not move.
-	Touch     bool
+	Touch bool
+	// SkipEmpty: a group without anything selected has an empty plan, and is no
+	// error.
+	SkipEmpty bool
 	Isolation Isolation
+	// Type is the type that the group must have, or is to be made with where it
+	// does not exist; "" is any, and makes a classic group.
+	Type string
 	// Now is what durations count back from.
 	Now time.Time
 }
@@ -73,32 +79,52 @@ type Known struct {
 // Build makes the plan for one group, of which all partitions of the topics
 // concerned were described.
 func Build(g inspect.Group, o Options, k Known) (Plan, error) {
+	g = asType(g, o.Type)
 	p := newPlan(g, KindReset)
-	var left []string
+	p.refuseForReset(&o)
+	var left, internal []inspect.TopicPartition
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
 		position, match := o.position(row)
 		switch {
 		case match == yes && internalOfStreams(g, row.Topic) && !o.names(row.Topic):
-			p.warn("%s-%d is an internal topic of the application: left out, unless named with --topic", row.Topic, row.Partition)
+			internal = append(internal, inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition})
 		case match == yes:
-			c := newChange(row)
+			c := p.newChange(row)
 			c.seen(row)
-			change(&c, g.Group, row, position, o, k)
+			if !p.unanswerable(position) {
+				change(&c, g.Group, row, position, o, k)
+			}
 			p.Partitions = append(p.Partitions, c)
 		case match == sibling:
-			left = append(left, fmt.Sprintf("%s-%d", row.Topic, row.Partition))
+			left = append(left, inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition})
 		}
 	}
 	if err := missing(g, o); err != nil {
 		return p, err
 	}
-	if len(p.Partitions) == 0 {
-		return p, fmt.Errorf("group %s: %w: it has no commits; name topics with --topic", g.Group, ErrNothingSelected)
+	switch {
+	case len(p.Partitions) > 0 || len(p.Refusals) > 0:
+	case o.SkipEmpty:
+		p.warn(CodeNoCommit, "it has no commits: nothing to do")
+	default:
+		return p, fmt.Errorf("group %s: %w: it has no %ss; name topics with --topic", g.Group, ErrNothingSelected, (&Change{share: p.Type == inspect.Share}).what())
 	}
-	if len(left) > 0 {
-		p.warn("no commit on %s: left to the policy (--topic selects them)", strings.Join(left, ", "))
+	for rest := internal; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(tp inspect.TopicPartition) bool { return tp.Topic != rest[0].Topic })
+		if n < 0 {
+			n = len(rest)
+		}
+		p.warn(CodeInternalTopic, "%s is an internal topic of the application: left out, unless named with --topic", inspect.Fold(rest[:n]))
+		rest = rest[n:]
 	}
+	switch {
+	case len(left) > 0 && p.Type == inspect.Share:
+		p.warn(CodeNoCommit, "no start offset on %s: left to share.auto.offset.reset (--topic selects them)", inspect.Fold(left))
+	case len(left) > 0:
+		p.warn(CodeNoCommit, "no commit on %s: left to the policy (--topic selects them)", inspect.Fold(left))
+	}
+	p.warnOfNoWayBack(holders(g))
 	p.finish()
 	return p, nil
 }
@@ -196,7 +222,7 @@ func missing(g inspect.Group, o Options) error {
 // change plans one partition.
 func change(c *Change, group string, row *inspect.Partition, position Position, o Options, k Known) {
 	if row.Status == inspect.TopicGone && !o.names(row.Topic) {
-		c.note("the topic is gone: left alone")
+		c.warn(inspect.CodeTopicGone, "the topic is gone: left alone")
 		return
 	}
 	if !c.readable(row) {
@@ -212,9 +238,9 @@ func change(c *Change, group string, row *inspect.Partition, position Position, 
 	}
 	c.aim(row, *to, l)
 	if position.kind == latest && row.LastStable != nil && *row.LastStable < *row.LogEnd && o.Isolation != ReadCommitted {
-		c.note("open transaction: last stable offset is %d", *row.LastStable)
+		c.warn(CodeOpenTransaction, "open transaction: last stable offset is %d", *row.LastStable)
 		if o.Isolation == Unstated {
-			c.fail("a transaction is open from offset %d on: say --isolation read_committed to stop there, or read_uncommitted to skip it", *row.LastStable)
+			c.fail(CodeOpenTransaction, "a transaction is open from offset %d on: say --isolation read_committed to stop there, or read_uncommitted to skip it", *row.LastStable)
 		}
 	}
 }
@@ -237,7 +263,7 @@ func (c *Change) target(group string, row *inspect.Partition, position Position,
 		found := k.at[position.time.UnixMilli()][inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}]
 		switch {
 		case found.Err != nil:
-			c.fail("looking for the time: %s", found.Err)
+			c.fail(inspect.CodeOf(found.Err), "looking for the time: %s", found.Err)
 			return nil
 		case found.Offset == nil:
 			c.note("no record since")
@@ -249,9 +275,9 @@ func (c *Change) target(group string, row *inspect.Partition, position Position,
 	}
 	if row.Committed == nil {
 		if position.kind == shift {
-			c.fail("no commit to shift from")
+			c.fail(CodeNoCommit, "no commit to shift from")
 		} else {
-			c.note("no commit: left to the policy")
+			c.warn(CodeNoCommit, "no commit: left to the policy")
 		}
 		return nil
 	}
@@ -266,13 +292,19 @@ func (c *Change) then(state map[inspect.TopicPartition]inspect.StatePartition, r
 	was, known := state[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}]
 	switch {
 	case known && !was.Certain:
-		c.fail("what was committed then is not certain: the commit log may have lost older records to compaction")
+		c.fail(CodeNotCertain, "what was committed then is not certain: the commit log may have lost older records to compaction")
 		return nil
 	case !known || was.Committed == nil:
-		c.note("nothing was committed then: left alone")
+		c.warn(CodeNoCommit, "nothing was committed then: left alone")
 		return nil
 	case was.TopicID != nil && row.TopicID != nil && *was.TopicID != *row.TopicID:
-		c.fail("the topic was deleted and created again since")
+		c.fail(CodeTopicRecreated, "the topic was deleted and created again since")
+		return nil
+	}
+	if was.DeletedSince && (was.TopicID == nil || row.TopicID == nil) {
+		// Records with topic ids would tell a topic from another of its name.
+		c.fail(CodeNotCertain, "%d was committed then, but the commit was deleted since, and this log does not tell whether with its topic: if it is the same topic, say --set %s:%d=%d", *was.Committed, row.Topic, row.Partition, *was.Committed)
+		c.failedAs.general = "the commits of then were deleted since, and this log does not tell whether with their topic: if it is the same topic, name the offsets with --set"
 		return nil
 	}
 	to := inspect.Commit{Offset: *was.Committed, LeaderEpoch: -1}

@@ -51,11 +51,20 @@ func (c *Changer) coordinator(ctx context.Context, group string) (coordinator, e
 		}
 		select {
 		case <-ctx.Done():
-			return coordinator{}, context.Cause(ctx)
+			return coordinator{}, cutShort(ctx, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	return coordinator{}, fmt.Errorf("%w: %w", errNotAsked, err)
+}
+
+// cutShort is why the work was ended, with what was in its way.
+func cutShort(ctx context.Context, last error) error {
+	cause := context.Cause(ctx)
+	if last == nil || errors.Is(last, cause) || errors.Is(last, context.Canceled) || errors.Is(last, context.DeadlineExceeded) {
+		return cause
+	}
+	return fmt.Errorf("%w (%v)", cause, last) // one error: reports take joined ones apart
 }
 
 // newestLeader is the coordinator, as the broker says that knows most.

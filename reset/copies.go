@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"offsets/inspect"
@@ -54,6 +55,17 @@ type ExportedPartition struct {
 	TimestampBefore *string `json:"timestamp_before"`
 	TimestampAfter  *string `json:"timestamp_after"`
 	Error           *string `json:"error"`
+	// ByTime is where --translate-by time leads in this very log: to committed,
+	// or before it where the timestamps do not tell more. nil where that was not
+	// looked up.
+	ByTime *int64 `json:"by_time"`
+
+	status inspect.Status
+}
+
+// Problem is why the commit, or the log's ends, could not be read.
+func (p *ExportedPartition) Problem(group string) inspect.Problem {
+	return inspect.ProblemOf(group, &inspect.Partition{Topic: p.Topic, Partition: p.Partition, Status: p.status}, errors.New(text(p.Error)))
 }
 
 // ExportOptions says what to look up beyond the commits.
@@ -64,13 +76,56 @@ type ExportOptions struct {
 	Times bool
 	// Topics selects; none means all that have a commit.
 	Topics []TopicSelection
+	// Problem is told what could not be looked up; the commits are there all the
+	// same. nil does not want to know.
+	Problem func(inspect.Problem)
 }
 
-// ExportGroup reads what a described group has committed. Problems are what
-// could not be looked up; the commits are there all the same.
-func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOptions) (ExportedGroup, []error) {
+// Limits of what is looked up together, and in memory, in groups and rows.
+const (
+	exportGroupsAtOnce = 1000
+	exportRowsAtOnce   = 50_000
+)
+
+// Export reads what described groups have committed, some hundred groups at a
+// time, in their order. It ends at the first error of groups.
+func (c *Changer) Export(ctx context.Context, groups iter.Seq2[inspect.Group, error], o ExportOptions) iter.Seq2[ExportedGroup, error] {
+	return func(yield func(ExportedGroup, error) bool) {
+		var batch []ExportedGroup
+		rows := 0
+		done := func() bool {
+			err := c.lookUp(ctx, batch, o)
+			for i := range batch {
+				if err == nil && !yield(batch[i], nil) {
+					return false
+				}
+			}
+			if err != nil {
+				yield(ExportedGroup{}, err)
+			}
+			batch, rows = nil, 0
+			return err == nil
+		}
+		for g, err := range groups {
+			if err != nil {
+				if done() {
+					yield(ExportedGroup{}, err)
+				}
+				return
+			}
+			x := exported(g, o)
+			batch, rows = append(batch, x), rows+len(x.Partitions)
+			if (len(batch) == exportGroupsAtOnce || rows >= exportRowsAtOnce) && !done() {
+				return
+			}
+		}
+		done()
+	}
+}
+
+// exported is a group without its times.
+func exported(g inspect.Group, o ExportOptions) ExportedGroup {
 	out := ExportedGroup{Group: g.Group, Type: g.Type, State: g.State, ProtocolType: g.ProtocolType, Partitions: []ExportedPartition{}}
-	var problems []error
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
 		failed := row.Committed == nil && row.Error != nil
@@ -79,22 +134,40 @@ func (c *Changer) ExportGroup(ctx context.Context, g inspect.Group, o ExportOpti
 		}
 		out.Partitions = append(out.Partitions, ExportedPartition{
 			Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Committed: row.Committed, LeaderEpoch: row.LeaderEpoch, Metadata: row.Metadata,
-			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error,
+			LogStart: row.LogStart, LogEnd: row.LogEnd, LastStable: row.LastStable, Error: row.Error, status: row.Status,
 		})
 	}
-	if o.CommitTimes && g.Type != inspect.Share {
-		if state, err := c.stateOf(ctx, g.Group, time.Time{}); err != nil {
-			problems = append(problems, fmt.Errorf("commit times of group %s: %w", g.Group, err))
-		} else {
-			out.commitTimes(state)
+	return out
+}
+
+// lookUp fills in the times of some groups; its error is that of the context.
+func (c *Changer) lookUp(ctx context.Context, groups []ExportedGroup, o ExportOptions) error {
+	problem := func(what string, err error) {
+		if o.Problem != nil && ctx.Err() == nil { // else that is all there is to say
+			o.Problem(inspect.Problem{What: what, Error: err.Error(), Err: err})
+		}
+	}
+	if o.CommitTimes {
+		var names []string
+		for i := range groups {
+			if groups[i].Type != inspect.Share {
+				names = append(names, groups[i].Group)
+			}
+		}
+		state, _, failed := c.stateOf(ctx, names, time.Time{})
+		for _, err := range failed {
+			problem("times of commits", err)
+		}
+		for i := range groups {
+			groups[i].commitTimes(state[groups[i].Group])
 		}
 	}
 	if o.Times {
-		if err := c.exportTimes(ctx, &out); err != nil {
-			problems = append(problems, fmt.Errorf("times of records of group %s: %w", g.Group, err))
+		if err := c.recordTimes(ctx, groups, problem); err != nil {
+			problem("times of records", err)
 		}
 	}
-	return out, problems
+	return context.Cause(ctx)
 }
 
 func (g *ExportedGroup) commitTimes(state map[inspect.TopicPartition]inspect.StatePartition) {
@@ -112,33 +185,77 @@ func (p *ExportedPartition) place() inspect.TopicPartition {
 	return inspect.TopicPartition{Topic: p.Topic, Partition: p.Partition}
 }
 
-func (c *Changer) exportTimes(ctx context.Context, g *ExportedGroup) error {
+// recordTimes reads the records next to all the groups' commits together: many
+// groups are often at the same places.
+func (c *Changer) recordTimes(ctx context.Context, groups []ExportedGroup, problem func(string, error)) error {
 	var places []inspect.Place
-	index := map[inspect.Place]int{}
-	for i := range g.Partitions {
-		if p := &g.Partitions[i]; p.Committed != nil && p.LogStart != nil && p.LogEnd != nil {
-			place := inspect.Place{TopicPartition: p.place(), Offset: *p.Committed, LogStart: *p.LogStart, LogEnd: *p.LogEnd}
-			places = append(places, place)
-			index[place] = i
+	for i := range groups {
+		for j := range groups[i].Partitions {
+			if place, ok := groups[i].Partitions[j].readAt(); ok {
+				places = append(places, place)
+			}
 		}
 	}
 	times, err := c.cluster.TimesAround(ctx, places)
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for place, a := range times {
-		p := &g.Partitions[index[place]]
-		p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
-		if a.Err != nil {
-			failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+	var rows []timedPlace
+	var of []*ExportedPartition
+	for i := range groups {
+		var failed []error
+		for j := range groups[i].Partitions {
+			p := &groups[i].Partitions[j]
+			place, ok := p.readAt()
+			if !ok {
+				continue
+			}
+			a := times[place]
+			p.TimestampBefore, p.TimestampAfter = timeText(a.Before), timeText(a.After)
+			if a.Err != nil {
+				failed = append(failed, fmt.Errorf("%s-%d: %w", p.Topic, p.Partition, a.Err))
+				continue
+			}
+			rows, of = append(rows, timedPlace{place.TopicPartition, neighbours{known(a.Before), known(a.After)}}), append(of, p)
+		}
+		if err := errors.Join(failed...); err != nil {
+			problem("group "+groups[i].Group, fmt.Errorf("times of records of group %s: %w", groups[i].Group, err))
 		}
 	}
-	return errors.Join(failed...)
+	found, err := c.placesByTime(ctx, rows, exportTimesAtOnce)
+	if err != nil {
+		return err
+	}
+	for i, at := range found {
+		if at.err == nil {
+			of[i].ByTime = &at.offset
+		}
+	}
+	return nil
+}
+
+// exportTimesAtOnce is for how many times a partition is asked where an export
+// leads by time: each is a request. What is left out has no by_time.
+const exportTimesAtOnce = 20
+
+// readAt is where the records of a commit are.
+func (p *ExportedPartition) readAt() (place inspect.Place, ok bool) {
+	if p.Committed == nil || p.LogStart == nil || p.LogEnd == nil {
+		return place, false
+	}
+	return inspect.Place{TopicPartition: p.place(), Offset: min(*p.Committed, *p.LogEnd), LogStart: *p.LogStart, LogEnd: *p.LogEnd}, true
+}
+
+// known: records of the oldest format have no time, which is below 0.
+func known(ms *int64) *int64 {
+	if ms == nil || *ms < 0 {
+		return nil
+	}
+	return ms
 }
 
 func timeText(ms *int64) *string {
-	if ms == nil || *ms < 0 {
+	if ms = known(ms); ms == nil {
 		return nil
 	}
 	return ptr(time.UnixMilli(*ms).UTC().Format(inspect.TimeFormat))
@@ -197,98 +314,6 @@ func exportOfCSV(text []byte, group string) (*Export, error) {
 		e.Groups[i].Partitions = append(e.Groups[i].Partitions, ExportedPartition{Topic: r.Topic, Partition: r.Partition, Committed: &r.Offset})
 	}
 	return e, nil
-}
-
-// Translation is how offsets of an export are found in this cluster.
-type Translation string
-
-// The translations. Unsaid takes offsets as they are where the topic is the
-// same one, and refuses others.
-const (
-	TranslateUnsaid Translation = ""
-	TranslateOffset Translation = "offset" // the number as it is
-	TranslateTime   Translation = "time"   // behind the last record read, by its time
-)
-
-// Import says what commits of an exported group are wanted here.
-func (c *Changer) Import(ctx context.Context, e *Export, g *ExportedGroup, topics []TopicSelection, t Translation) ([]Wanted, error) {
-	var out []Wanted
-	times := map[inspect.TopicPartition]time.Time{}
-	for i := range g.Partitions {
-		p := &g.Partitions[i]
-		if len(topics) > 0 && !selects(topics, p.Topic, p.Partition) {
-			continue
-		}
-		w := Wanted{TopicPartition: p.place(), TopicID: p.TopicID, Commit: commitOf(p.Committed, p.LeaderEpoch, p.Metadata)}
-		switch {
-		case p.Committed == nil:
-			w.Error = "it could not be read when it was exported: " + text(p.Error)
-		case t == TranslateOffset:
-			w.TopicID = nil // another topic of that name will do
-		case t == TranslateTime:
-			w.TopicID, w.Commit.LeaderEpoch = nil, -1
-			at, err := p.behind(e.ExportedAt)
-			if err != nil {
-				w.Error = err.Error()
-				break
-			}
-			times[w.TopicPartition] = at
-		case p.TopicID == nil && e.ClusterID != "":
-			w.Error = "the export has no topic id: --translate-by time finds the place, --translate-by offset takes the number as it is"
-		}
-		out = append(out, w)
-	}
-	if len(times) == 0 {
-		return out, nil
-	}
-	found, err := c.cluster.OffsetsAt(ctx, times)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		if w := &out[i]; w.Error == "" {
-			w.translate(found[w.TopicPartition])
-		}
-	}
-	return out, ctx.Err()
-}
-
-// behind is the time from which on records were not read. What was read and
-// what not can be told apart only to the millisecond.
-func (p *ExportedPartition) behind(exportedAt string) (time.Time, error) {
-	name, stamp, plus := "timestamp_before", p.TimestampBefore, time.Millisecond
-	switch {
-	case stamp != nil:
-	case p.TimestampAfter != nil:
-		name, stamp, plus = "timestamp_after", p.TimestampAfter, 0
-	case equal(p.Committed, p.LogEnd) && exportedAt != "":
-		// All there was had been read then, or there was nothing.
-		name, stamp, plus = "exported_at", &exportedAt, 0
-	}
-	if stamp == nil {
-		return time.Time{}, errors.New("the export has no time for it: there was no record next to it")
-	}
-	at, err := time.Parse(time.RFC3339, *stamp)
-	if err != nil {
-		return at, fmt.Errorf("%s %q is no time", name, *stamp)
-	}
-	return at.Add(plus), nil
-}
-
-// translate puts the offset that was found by time in the place of the one of
-// the other cluster.
-func (w *Wanted) translate(found inspect.AtTime) {
-	there := w.Commit.Offset
-	switch {
-	case found.Err != nil:
-		w.Error = "looking for the time: " + found.Err.Error()
-	case found.Offset != nil:
-		w.Commit.Offset = *found.Offset
-		w.Note = fmt.Sprintf("by time, from offset %d there", there)
-	default:
-		w.Commit.Offset = found.LogEnd
-		w.Note = fmt.Sprintf("by time, from offset %d there: no record since", there)
-	}
 }
 
 // Copy says what commits of a described group another one shall have.

@@ -33,6 +33,7 @@ func ReadCSV(src io.Reader) ([]FileRow, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("the file is not UTF-8")
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // Excel begins UTF-8 with it
 	r := csv.NewReader(bytes.NewReader(text))
 	r.FieldsPerRecord = -1
 	var rows []FileRow

@@ -74,9 +74,9 @@ func (c *Changer) persist(ctx context.Context, p *Plan, changes []*Change, send 
 		case time.Since(begun) > writePatience:
 			return
 		}
-		if c.Waiting != nil && !told && time.Since(begun) > writeSilence {
+		if p.tell != nil && !told && time.Since(begun) > writeSilence {
 			told = true
-			c.Waiting(p.Group, again[0].err, writePatience)
+			p.tell(Progress{Stage: StageRetrying, Group: p.Group, Err: again[0].err, For: writePatience})
 		}
 		changes = again
 		time.Sleep(pause)
@@ -251,7 +251,7 @@ func outcomeOpen(err error) bool {
 	var k *kerr.Error
 	if !errors.As(err, &k) {
 		var op *net.OpError
-		return err != nil && !(errors.As(err, &op) && op.Op == "dial") && !errors.Is(err, errNotAsked)
+		return err != nil && !errors.Is(err, errTakesMore) && !(errors.As(err, &op) && op.Op == "dial") && !errors.Is(err, errNotAsked)
 	}
 	return errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)
 }
@@ -260,7 +260,7 @@ func outcomeOpen(err error) bool {
 func retriable(err error) bool {
 	var k *kerr.Error
 	if !errors.As(err, &k) {
-		return true // no answer at all
+		return !errors.Is(err, errTakesMore) // no answer at all
 	}
 	for _, passing := range []error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut, kerr.NetworkException} {
 		if errors.Is(err, passing) {

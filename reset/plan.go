@@ -3,6 +3,7 @@ package reset
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"offsets/inspect"
@@ -67,9 +68,13 @@ type Plan struct {
 	Refusals []string `json:"refusals"`
 	// Warnings are what its reader may not expect.
 	Warnings []string `json:"warnings"`
+	// Reasons are both, and those of the partitions, each with its code.
+	Reasons []Reason `json:"reasons"`
 
 	// wroteAt is the coordinator that has taken a write last; nil before.
 	wroteAt *coordinator
+	// tell is told how the write goes; nil for nobody.
+	tell func(Progress)
 }
 
 // Action is what is done to a partition's commit.
@@ -113,7 +118,12 @@ type Change struct {
 	FromTime *string `json:"from_time"`
 	ToTime   *string `json:"to_time"`
 
-	err error // behind Error, of a write
+	err      error  // behind Error, of a write
+	failedAs Reason // behind Error, of a plan
+	warned   []Reason
+	// waiting is what the broker says of a share group's lag; nil for others.
+	waiting *int64
+	share   bool // it is of a share group
 	// open: it was sent, and nobody could say whether it was or will be carried
 	// out.
 	open bool
@@ -137,6 +147,8 @@ var ErrNoTopic = errors.New("it does not exist, or this user may not see it")
 type RefusedError struct {
 	Group   string
 	Reasons []string
+	// Why are the reasons one by one, where they have codes.
+	Why []Reason
 	// Members: it is because of the group's members.
 	Members bool
 }
@@ -147,33 +159,37 @@ func (e *RefusedError) Error() string {
 
 // newPlan begins a plan for a group.
 func newPlan(g inspect.Group, kind Kind) Plan {
-	return Plan{
+	p := Plan{
 		Group: g.Group, Kind: kind, Type: g.Type, ProtocolType: g.ProtocolType, State: g.State,
 		Creates: g.State == "Dead" && len(g.Members) == 0,
-		Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, Refusals: []string{}, Warnings: []string{},
+		Blocked: append([]inspect.Member{}, g.Members...), Partitions: []Change{}, Refusals: []string{}, Warnings: []string{}, Reasons: []Reason{},
 	}
-}
-
-func (p *Plan) warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	if g.PendingUnknown != nil {
+		p.warn(CodePendingUnknown, "%s", g.PendingUnknown)
+	}
+	return p
 }
 
 // warnings about the group as a whole.
 func (p *Plan) warnOfGroup() {
 	if p.IsStreams() {
-		p.warn("it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
+		p.warn(CodeStreams, "it belongs to a Kafka Streams application: its state stores and internal topics are not reset")
 	}
-	if p.Creates {
-		p.warn("the group does not exist yet; commits that nobody uses expire (offsets.retention.minutes, a week by default)")
+	switch {
+	case p.Creates && p.Type == inspect.Share:
+		p.warn(CodeCreatesGroup, "the group does not exist yet; it is created as a share group")
+	case p.Creates:
+		p.warn(CodeCreatesGroup, "the group does not exist yet; commits that nobody uses expire (offsets.retention.minutes, a week by default)")
 	}
 	if strings.HasPrefix(p.Group, "connect-") && p.ProtocolType == "consumer" {
-		p.warn("it looks like the group of a Kafka Connect sink: stop the connector first, a paused one still commits; Connect's own API can change its offsets, too (KIP-875)")
+		p.warn(CodeConnect, "it looks like the group of a Kafka Connect sink: stop the connector first, a paused one still commits; Connect's own API can change its offsets, too (KIP-875)")
 	}
 }
 
 // finish sums up.
 func (p *Plan) finish() {
 	p.warnOfGroup()
+	p.warnOfShare()
 	p.Total = Total{}
 	for i := range p.Partitions {
 		c := &p.Partitions[i]
@@ -182,30 +198,39 @@ func (p *Plan) finish() {
 			add *int64
 		}{{&p.Total.Reread, c.Reread}, {&p.Total.Skipped, c.Skipped}, {&p.Total.Lost, c.Lost}} {
 			if n.add != nil {
-				*n.sum += *n.add
+				*n.sum = saturated(*n.sum, *n.add)
 			}
 		}
 	}
+	p.explain(nil)
 }
 
 // Refused says why the plan cannot be carried out as it stands; nil if it can.
 // Members do not count: they may be gone when it is applied.
 func (p *Plan) Refused() error {
-	reasons := append([]string{}, p.Refusals...)
-	for i := range p.Partitions {
-		if c := &p.Partitions[i]; c.Error != nil && !c.Written {
-			reasons = append(reasons, fmt.Sprintf("%s-%d: %s", c.Topic, c.Partition, *c.Error))
+	var why []Reason
+	for _, r := range p.Refusals {
+		i := slices.IndexFunc(p.Reasons, func(k Reason) bool { return k.Severity == Refusal && k.Message == r })
+		if i < 0 {
+			why = append(why, refusal(CodeOther, "%s", r))
+		} else {
+			why = append(why, p.Reasons[i])
 		}
 	}
-	if len(reasons) == 0 {
+	for i := range p.Partitions {
+		if c := &p.Partitions[i]; c.Error != nil && !c.Written {
+			why = append(why, slices.DeleteFunc(c.reasons(), func(r Reason) bool { return r.Severity != Refusal })...)
+		}
+	}
+	if len(why) == 0 {
 		return nil
 	}
-	return &RefusedError{Group: p.Group, Reasons: reasons}
+	return refusedFor(p.Group, why...)
 }
 
 // Active says who must stop before the plan can be applied; nil if nobody.
 func (p *Plan) Active() error {
-	if p.allowedWhileActive() {
+	if p.allowedWhileActive() || len(p.Partitions) == 0 && !p.Deletes {
 		return nil
 	}
 	var members []string
@@ -214,9 +239,11 @@ func (p *Plan) Active() error {
 	}
 	switch {
 	case len(members) > 0:
-		return &RefusedError{Group: p.Group, Members: true, Reasons: []string{"it has members that must stop first: " + strings.Join(members, ", ")}}
+		err := refusedFor(p.Group, refusal(CodeActiveMembers, "it has members that must stop first: %s", strings.Join(members, ", ")))
+		err.Members = true
+		return err
 	case p.State != "" && p.State != "Empty" && p.State != "Dead":
-		return &RefusedError{Group: p.Group, Reasons: []string{"its state is " + p.State}}
+		return refusedFor(p.Group, refusal(CodeNotEmpty, "its state is %s", p.State))
 	}
 	return nil
 }
@@ -263,14 +290,13 @@ func (c *Change) note(format string, args ...any) {
 	c.Note = &text
 }
 
-func (c *Change) fail(format string, args ...any) { c.Error = ptr(fmt.Sprintf(format, args...)) }
-
 // newChange begins the change of a partition as it was seen.
-func newChange(row *inspect.Partition) Change {
+func (p *Plan) newChange(row *inspect.Partition) Change {
 	return Change{
+		share: p.Type == inspect.Share,
 		Topic: row.Topic, TopicID: row.TopicID, Partition: row.Partition, Action: ActionNone,
 		From: row.Committed, FromEpoch: row.LeaderEpoch, FromMetadata: row.Metadata,
-		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost,
+		LogStart: row.LogStart, LogEnd: row.LogEnd, Lost: row.Lost, waiting: row.BrokerLag(),
 	}
 }
 
@@ -280,11 +306,7 @@ func (c *Change) readable(row *inspect.Partition) bool {
 	if row.LogStart != nil && row.LogEnd != nil {
 		return true
 	}
-	reason := string(row.Status)
-	if row.Error != nil {
-		reason += ": " + *row.Error
-	}
-	c.fail("cannot be planned: %s", reason)
+	c.fail(row.Code(), "cannot be planned: %s", row.Words())
 	return false
 }
 
@@ -306,13 +328,14 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 	if inside := min(max(to.Offset, start), end); inside != to.Offset {
 		switch {
 		case l.clamp:
-			c.note("clamped from %d", to.Offset)
+			c.warn(CodeClamped, "clamped from %d", to.Offset)
 			to = inspect.Commit{Offset: inside, LeaderEpoch: -1, Metadata: to.Metadata}
 		case l.outside && to.Offset >= 0:
-			c.note("outside the log (%d to %d)", start, end)
+			c.warn(CodeOutsideLog, "outside the log (%d to %d)", start, end)
 		default:
 			c.To = &to.Offset
-			c.fail("offset %d is outside the log (%d to %d); --clamp moves it inside", to.Offset, start, end)
+			c.fail(CodeOutsideLog, "offset %d is outside the log (%d to %d); --clamp moves it inside", to.Offset, start, end)
+			c.failedAs.general = fmt.Sprintf("offset %d is outside the log; --clamp moves it inside", to.Offset)
 			return
 		}
 	}
@@ -321,6 +344,9 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 		c.ToEpoch = &to.LeaderEpoch
 	}
 	c.Reread, c.Skipped = inspect.Move(c.From, to.Offset, start, end)
+	if c.waiting != nil {
+		c.redelivered(*c.waiting, start, end)
+	}
 	same := c.From != nil && *c.From == to.Offset
 	if l.exact {
 		same = same && equal(c.FromEpoch, c.ToEpoch) && equal(c.FromMetadata, c.ToMetadata)
@@ -332,23 +358,23 @@ func (c *Change) aim(row *inspect.Partition, to inspect.Commit, l limits) {
 	}
 	c.Action = ActionWrite
 	if c.From == nil {
-		c.note("creates a commit")
+		c.note("creates a %s", c.what())
 	}
 	if row.Metadata != nil && *row.Metadata != "" && to.Metadata == "" {
-		c.note("erases the metadata %q", *row.Metadata)
+		c.warn(CodeMetadataErased, "erases the metadata %q", *row.Metadata)
 	}
 }
 
 // seen notes what is odd about the partition as it stands.
 func (c *Change) seen(row *inspect.Partition) {
 	if row.PendingTxn != nil && *row.PendingTxn {
-		c.note("a transaction holds a commit: consumers wait until it ends, and its producer may commit again")
+		c.warn(CodePendingCommit, "a transaction holds a commit: consumers wait until it ends, and its producer may commit again")
 	}
 	if row.LeaderEpoch != nil && row.CurrentEpoch != nil && *row.LeaderEpoch > *row.CurrentEpoch {
-		c.note("the commit's leader epoch %d is above the current %d, which hangs Java consumers", *row.LeaderEpoch, *row.CurrentEpoch)
+		c.warn(CodeEpochTooHigh, "the commit's leader epoch %d is above the current %d, which hangs Java consumers", *row.LeaderEpoch, *row.CurrentEpoch)
 	}
 	if row.Subscribed != nil && !*row.Subscribed {
-		c.note("no member subscribes to the topic")
+		c.warn(CodeNotSubscribed, "no member subscribes to the topic")
 	}
 }
 

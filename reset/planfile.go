@@ -81,6 +81,7 @@ func parsePlanFile(text []byte) (*PlanFile, error) {
 		for j := range f.Plans[i].Partitions {
 			f.Plans[i].Partitions[j].Written = false
 		}
+		f.Plans[i].recall()
 	}
 	return &f, nil
 }

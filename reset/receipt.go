@@ -2,7 +2,6 @@ package reset
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -60,24 +59,23 @@ type Receipts struct {
 	Now     func() time.Time
 }
 
+// ErrNoFolder means that there is no folder for receipts.
+var ErrNoFolder = errors.New("there is no state folder")
+
 // ReceiptError means that no receipt can be written, so nothing was changed.
 type ReceiptError struct{ Err error }
 
 func (e *ReceiptError) Error() string { return "the receipt cannot be written: " + e.Err.Error() }
 func (e *ReceiptError) Unwrap() error { return e.Err }
 
-// begin writes the receipt of a change that is about to be made.
-func (r *Receipts) begin(ctx context.Context, cluster *inspect.Cluster, p *Plan) (*Receipt, error) {
+// begin writes the receipt of a change of a cluster that is about to be made.
+func (r *Receipts) begin(cluster string, p *Plan) (*Receipt, error) {
 	if r == nil {
 		return nil, nil
 	}
-	id, err := cluster.ClusterID(ctx)
-	if err != nil {
-		return nil, err
-	}
 	now := r.Now().UTC()
 	out := &Receipt{
-		Format: receiptFormat, Version: receiptVersion, ClusterID: id, Time: now.Format(inspect.TimeFormat),
+		Format: receiptFormat, Version: receiptVersion, ClusterID: cluster, Time: now.Format(inspect.TimeFormat),
 		Command: append([]string{}, r.Command...), State: ReceiptStarted,
 	}
 	if err := r.create(out, p, now); err != nil {
@@ -92,7 +90,7 @@ func (r *Receipts) begin(ctx context.Context, cluster *inspect.Cluster, p *Plan)
 func (r *Receipts) create(out *Receipt, p *Plan, now time.Time) error {
 	file, fixed := r.File, r.File != ""
 	if !fixed && r.Dir == "" {
-		return errors.New("there is no state folder")
+		return ErrNoFolder
 	}
 	for n := 0; ; n++ {
 		if !fixed {
@@ -248,6 +246,9 @@ func parseReceipt(text []byte) (*Receipt, error) {
 // List returns the receipts of a cluster, oldest first, and those files that
 // could not be read.
 func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, err error) {
+	if r.Dir == "" {
+		return nil, nil, ErrNoFolder
+	}
 	dir := r.clusterDir(cluster)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -83,6 +83,7 @@ func TestParseSettings(t *testing.T) {
 func TestReadCSV(t *testing.T) {
 	for text, want := range map[string][]reset.FileRow{
 		"t,0,5\nt,1,7\n\n":   {{Topic: "t", Offset: 5, Line: 1}, {Topic: "t", Partition: 1, Offset: 7, Line: 2}}, // Kafka's own trailing line
+		"\ufefft,0,5\r\n":    {{Topic: "t", Offset: 5, Line: 1}},                                                 // of a spreadsheet
 		"g,t,0,5\r\nh,t,0,5": {{Group: "g", Topic: "t", Offset: 5, Line: 1}, {Group: "h", Topic: "t", Offset: 5, Line: 2}},
 		`"a ""g"", b",t,0,5`: {{Group: `a "g", b`, Topic: "t", Offset: 5, Line: 1}},
 		`"a-topic-longer-than-24-characters",12,9223372036854775807`: {{Topic: "a-topic-longer-than-24-characters", Partition: 12, Offset: 1<<63 - 1, Line: 1}},
@@ -300,7 +301,7 @@ func TestStalePlans(t *testing.T) {
 			c := reset.New(cl)
 			p := plan(t, c, o)
 			interfere(t, cl)
-			err := c.Apply(t.Context(), &p, reset.ApplyOptions{})
+			err := c.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)})
 			var refused *reset.RefusedError
 			if !errors.As(err, &refused) || !strings.Contains(err.Error(), name) || p.Applied || p.Verified != nil {
 				t.Fatalf("got %v, applied %v; want a refusal: %s", err, p.Applied, name)
@@ -320,7 +321,7 @@ func TestOnlyTheSelectionMoves(t *testing.T) {
 	c := reset.New(cl)
 	o := reset.Options{To: reset.At(3), Topics: []reset.TopicSelection{{Topic: "t"}}}
 	p := plan(t, c, o)
-	if err := c.Apply(t.Context(), &p, reset.ApplyOptions{}); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
+	if err := c.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)}); err != nil || !p.Applied || *p.Verified != reset.VerifiedYes {
 		t.Fatalf("Apply: %v, %+v", err, p)
 	}
 	os, err := kadm.NewClient(cl).FetchOffsets(t.Context(), "g")

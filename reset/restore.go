@@ -2,6 +2,7 @@ package reset
 
 import (
 	"fmt"
+	"strings"
 
 	"offsets/inspect"
 )
@@ -22,6 +23,13 @@ type Wanted struct {
 	Again bool
 	// Error is why there is no commit to be had; Note is what to know of it.
 	Error, Note string
+	// Code is the one of Error.
+	Code inspect.Code
+	// Unsharp: the place was found by time, where that does not tell what was
+	// read from what was not, so that records are read again: ReadAgain of them
+	// (nil: not known).
+	Unsharp   bool
+	ReadAgain *int64
 }
 
 // Expected is what a change has left behind.
@@ -61,6 +69,9 @@ func (e *Expected) String() string {
 // RestoreOptions says how commits are put in place.
 type RestoreOptions struct {
 	Kind Kind
+	// Type is that of the group that the commits were of; "" is not known. A
+	// share group's start offsets are put back into a share group only.
+	Type string
 	// SameCluster: the commits come from this cluster, so that their leader
 	// epochs may mean something.
 	SameCluster bool
@@ -75,55 +86,118 @@ type RestoreOptions struct {
 // Restore plans to put commits in place. epochEnds are where the commits'
 // leader epochs ended, as far as leaders know them.
 func Restore(g inspect.Group, wanted []Wanted, o RestoreOptions, epochEnds map[inspect.TopicPartition]int64) Plan {
+	g = asType(g, o.Type)
 	p := newPlan(g, o.Kind)
+	p.refuseOtherType(o.Type)
+	if g.Type == inspect.Share && o.Kind != KindUndo {
+		o.Touch = true // what was acknowledged above the start offset is to come again
+	}
 	rows := map[inspect.TopicPartition]*inspect.Partition{}
 	for i := range g.Partitions {
 		row := &g.Partitions[i]
 		rows[inspect.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row
 	}
+	var unsharp []inspect.TopicPartition
+	again, known := int64(0), true
 	for i := range wanted {
 		w := &wanted[i]
+		if w.Unsharp {
+			unsharp = append(unsharp, w.TopicPartition)
+			known = known && w.ReadAgain != nil
+			if w.ReadAgain != nil {
+				again = saturated(again, *w.ReadAgain)
+			}
+		}
 		row := rows[w.TopicPartition]
 		if row == nil {
 			row = &inspect.Partition{Topic: w.Topic, Partition: w.Partition, Status: inspect.TopicGone}
 		}
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		if w.Note != "" {
 			c.note("%s", w.Note)
 		}
-		end, known := epochEnds[w.TopicPartition]
-		c.restore(row, w, o, end, known)
+		if w.Unsharp {
+			c.warned = append(c.warned, Reason{Code: CodeInexactTime, Severity: Warning, Message: w.Note})
+		}
+		end, epochKnown := epochEnds[w.TopicPartition]
+		c.restore(row, w, o, end, epochKnown)
 		p.Partitions = append(p.Partitions, c)
+	}
+	p.keepSiblings(holders(g))
+	p.warnOfNoWayBack(holders(g))
+	if len(unsharp) > 0 {
+		number := "records that were read are read again"
+		if known {
+			number = fmt.Sprintf("%d offsets that were read are read again", again)
+		}
+		p.warn(CodeInexactTime, "timestamps do not tell what was read from what was not: %s; %s", inspect.Fold(unsharp), number)
+	}
+	if o.Kind == KindUndo {
+		p.undoes()
 	}
 	p.finish()
 	return p
 }
 
+// undoes holds an undo against what was asked for: who gets nothing back must
+// not take it for done.
+func (p *Plan) undoes() {
+	left := p.NotPutBack()
+	switch {
+	case len(left) == 0:
+	case len(left) == len(p.Partitions):
+		p.refuse(CodeNothingToUndo, "nothing can be put back: %s", strings.Join(Told(left), "; "))
+	default:
+		p.warn(CodePartlyUndone, "not all can be put back: %s", strings.Join(Told(left), "; "))
+	}
+}
+
+// NotPutBack are the reasons for partitions that an undo leaves alone, because
+// what it would put back has no place any more.
+func (p *Plan) NotPutBack() (out []Reason) {
+	if p.Kind != KindUndo {
+		return nil
+	}
+	for i := range p.Partitions {
+		for _, r := range p.Partitions[i].reasons() {
+			if r.Severity == Warning && (r.Code == inspect.CodeTopicGone || r.Code == CodeTopicRecreated) {
+				out = append(out, r)
+				break
+			}
+		}
+	}
+	return out
+}
+
 func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, epochEnd int64, epochKnown bool) {
 	recreated := w.TopicID != nil && row.TopicID != nil && *w.TopicID != *row.TopicID
 	switch {
+	case row.Status == inspect.TopicGone && !o.Outside && w.Code != CodeNotExported:
+		c.fail(inspect.CodeTopicGone, "%s", notHere(row))
+		c.failedAs.general = "no such topic or partition in this cluster: create it first"
+		return
 	case w.Error != "":
-		c.fail("%s", w.Error)
+		c.fail(w.Code, "%s", w.Error)
 		return
 	case row.Status == inspect.TopicGone && o.Outside:
-		c.note("the topic is gone: left alone")
+		c.warn(inspect.CodeTopicGone, "the topic is gone: left alone")
 		return
 	case recreated && o.Outside:
-		c.note("the topic was deleted and created again: left alone")
+		c.warn(CodeTopicRecreated, "the topic was deleted and created again: left alone")
 		return
 	case recreated:
-		c.fail("it is another topic of that name: --translate-by time finds the place, --translate-by offset takes the number as it is")
+		c.fail(CodeTopicRecreated, "it is another topic of that name: --translate-by time finds the place, --translate-by offset takes the number as it is")
 		return
 	case w.Expect != nil && !o.EvenIfMoved && !w.Expect.matches(c):
-		c.fail("committed is %s now, where the change left %s: somebody has moved it since (--even-if-moved overrides)", show(c.From), w.Expect)
+		c.fail(CodeMovedSince, "committed is %s now, where the change left %s: somebody has moved it since (--even-if-moved overrides)", show(c.From), w.Expect)
 		return
 	case w.Commit == nil && c.From == nil:
-		c.note("no commit, as before")
+		c.note("no %s, as before", c.what())
 		return
 	case w.Commit == nil:
 		c.Action = ActionDelete
-		c.note("deletes the commit: there was none before")
+		c.note("deletes the %s: there was none before", c.what())
 		return
 	}
 	if !c.readable(row) {
@@ -132,7 +206,7 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 	to := *w.Commit
 	if to.LeaderEpoch >= 0 {
 		if why := epochDropped(row, w, o, epochEnd, epochKnown); why != "" {
-			c.note("without its leader epoch %d: %s", to.LeaderEpoch, why)
+			c.warn(CodeEpochDropped, "without its leader epoch %d: %s", to.LeaderEpoch, why)
 			to.LeaderEpoch = -1
 		}
 	}
@@ -140,6 +214,14 @@ func (c *Change) restore(row *inspect.Partition, w *Wanted, o RestoreOptions, ep
 	if w.Again && c.Action == ActionWrite && equal(c.From, c.To) {
 		c.note("written again, because the change may take effect yet")
 	}
+}
+
+// notHere says that a commit has no place in this cluster.
+func notHere(row *inspect.Partition) string {
+	if row.Error != nil && *row.Error == inspect.NoSuchPartition {
+		return fmt.Sprintf("topic %s has no partition %d in this cluster: add partitions first", row.Topic, row.Partition)
+	}
+	return fmt.Sprintf("topic %s does not exist in this cluster, or this user may not see it: create it first", row.Topic)
 }
 
 // epochDropped says why a commit cannot keep its leader epoch. A consumer
@@ -168,6 +250,8 @@ type DeleteOptions struct {
 	// Topics are those of which the commits are deleted; none means the whole
 	// group.
 	Topics []TopicSelection
+	// SkipEmpty: a group without such commits has an empty plan, and is no error.
+	SkipEmpty bool
 }
 
 // Delete plans to delete a group, or its commits of some topics.
@@ -181,25 +265,25 @@ func Delete(g inspect.Group, o DeleteOptions) (Plan, error) {
 			continue
 		}
 		found[row.Topic] = true
-		c := newChange(row)
+		c := p.newChange(row)
 		c.seen(row)
 		c.Action = ActionDelete
 		if row.Metadata != nil && *row.Metadata != "" {
-			c.note("deletes the metadata %q, too", *row.Metadata)
+			c.warn(CodeMetadataErased, "deletes the metadata %q, too", *row.Metadata)
 		}
 		if p.allowedWhileActive() && row.Subscribed != nil && *row.Subscribed {
-			c.fail("members subscribe to the topic: they must stop first")
+			c.fail(CodeSubscribed, "members subscribe to the topic: they must stop first")
 		}
 		p.Partitions = append(p.Partitions, c)
 	}
 	for _, t := range o.Topics {
-		if g.Type == inspect.Share && t.Partitions != nil {
-			p.Refusals = append(p.Refusals, "of share groups, brokers delete start offsets by whole topics only: leave out the partitions of "+t.Topic)
-		}
-		if !found[t.Topic] {
+		if !found[t.Topic] && o.SkipEmpty {
+			p.warn(CodeNoCommit, "it has no commits for topic %s", t.Topic)
+		} else if !found[t.Topic] {
 			return p, fmt.Errorf("group %s: %w: it has no commits for topic %s", g.Group, ErrNothingSelected, t.Topic)
 		}
 	}
+	p.keepSiblings(holders(g))
 	p.finish()
 	return p, nil
 }

@@ -110,7 +110,7 @@ func (w *world) undo(group string, even bool) (reset.Plan, error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return p, w.changer.Apply(w.t.Context(), &p, reset.ApplyOptions{Receipts: w.receipts()})
+	return p, w.changer.Apply(w.t.Context(), &p, reset.ApplyOptions{Receipts: w.receipts(), Settle: new(time.Duration)})
 }
 
 // Any plan that is applied and then undone leaves every commit as it was:
@@ -145,7 +145,7 @@ func TestUndoLeavesEverythingAsItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := plans[0]
-		err = w.changer.Apply(t.Context(), &p, reset.ApplyOptions{Receipts: w.receipts()})
+		err = w.changer.Apply(t.Context(), &p, reset.ApplyOptions{Receipts: w.receipts(), Settle: new(time.Duration)})
 		after := w.commits(group, other)
 		var refused *reset.RefusedError
 		if errors.As(err, &refused) {
@@ -253,7 +253,7 @@ func TestNoReceiptNoChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = w.changer.Apply(t.Context(), &plans[0], reset.ApplyOptions{Receipts: receipts})
+		err = w.changer.Apply(t.Context(), &plans[0], reset.ApplyOptions{Receipts: receipts, Settle: new(time.Duration)})
 		var failed *reset.ReceiptError
 		if !errors.As(err, &failed) || plans[0].Applied || plans[0].Receipt != nil {
 			t.Errorf("%s: %v, applied %v, receipt %v", name, err, plans[0].Applied, plans[0].Receipt)

@@ -134,35 +134,6 @@ func (c *Changer) commitOffsets(ctx context.Context, p *Plan, changes []*Change,
 	})
 }
 
-// alterStartOffsets is commitOffsets for share groups (KIP-932).
-func (c *Changer) alterStartOffsets(ctx context.Context, p *Plan, changes []*Change, at *kgo.Broker) (lost bool) {
-	req := kmsg.NewPtrAlterShareGroupOffsetsRequest()
-	req.GroupID = p.Group
-	topics, of := byTopic(changes)
-	for _, topic := range topics {
-		t := kmsg.NewAlterShareGroupOffsetsRequestTopic()
-		t.Topic = topic
-		for _, ch := range of[topic] {
-			rp := kmsg.NewAlterShareGroupOffsetsRequestTopicPartition()
-			rp.Partition, rp.StartOffset = ch.Partition, *ch.To
-			t.Partitions = append(t.Partitions, rp)
-		}
-		req.Topics = append(req.Topics, t)
-	}
-	return sent(changes, func(code func(string, int32, int16)) error {
-		resp, err := req.RequestWith(ctx, at)
-		if err != nil {
-			return err
-		}
-		for _, t := range resp.Topics {
-			for _, rp := range t.Partitions {
-				code(t.Topic, rp.Partition, rp.ErrorCode)
-			}
-		}
-		return kerr.ErrorForCode(resp.ErrorCode)
-	})
-}
-
 // deleteOffsets deletes single commits.
 func (c *Changer) deleteOffsets(ctx context.Context, p *Plan, changes []*Change, at *kgo.Broker) (lost bool) {
 	req := kmsg.NewPtrOffsetDeleteRequest()
@@ -190,31 +161,6 @@ func (c *Changer) deleteOffsets(ctx context.Context, p *Plan, changes []*Change,
 		}
 		return kerr.ErrorForCode(resp.ErrorCode)
 	})
-}
-
-// deleteStartOffsets deletes a share group's start offsets, by whole topics.
-func (c *Changer) deleteStartOffsets(ctx context.Context, p *Plan, changes []*Change, _ *kgo.Broker) (lost bool) {
-	topics, of := byTopic(changes)
-	resp, err := c.adm.DeleteShareGroupOffsets(ctx, p.Group, topics...)
-	if err != nil {
-		failAll(changes, err)
-		return outcomeOpen(err)
-	}
-	for _, topic := range topics {
-		one, ok := resp.Lookup(topic)
-		for _, ch := range of[topic] {
-			switch {
-			case !ok:
-				ch.failed(errors.New("the broker did not answer for this topic"))
-				lost = true
-			case one != nil:
-				ch.failed(one)
-			default:
-				ch.succeed()
-			}
-		}
-	}
-	return lost
 }
 
 // deleteGroup deletes the group, and with it its commits.

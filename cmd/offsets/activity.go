@@ -35,6 +35,10 @@ func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) 
 // footer is what one wants to know at 3 a.m. below the table of one group:
 // since when, how long ago, and what to look at next.
 func (a *activity) footer(g *inspect.Group, now time.Time) string {
+	if g.Type == inspect.Share { // of which the log knows no commits
+		a.stop()
+		return nextLine(nextOfShare(g))
+	}
 	seen, err := inspect.Activity{}, context.DeadlineExceeded
 	select {
 	case <-a.done:
@@ -43,7 +47,7 @@ func (a *activity) footer(g *inspect.Group, now time.Time) string {
 		a.stop()
 	}
 	var parts []string
-	if at := seen.StateSince; !at.IsZero() && (g.State == "Stable" || g.State == "Empty") {
+	if at := seen.StateSince; !at.IsZero() && g.Type == inspect.Classic && (g.State == "Stable" || g.State == "Empty") {
 		parts = append(parts, fmt.Sprintf("%s since %s, %s ago", g.State, timestamp(at), ago(now.Sub(at))))
 	}
 	switch {
@@ -56,10 +60,14 @@ func (a *activity) footer(g *inspect.Group, now time.Time) string {
 	if len(parts) > 0 {
 		out = "\n" + strings.Join(parts, "; ")
 	}
-	if hint := nextCommand(g); hint != "" {
-		out += "\nnext: " + hint
+	return out + nextLine(nextCommand(g))
+}
+
+func nextLine(hint string) string {
+	if hint == "" {
+		return ""
 	}
-	return out
+	return "\nnext: " + hint
 }
 
 // nextCommand is what to type next about a group that is not well.
@@ -74,7 +82,9 @@ func nextCommand(g *inspect.Group) string {
 	}
 	switch {
 	case pending:
-		return fmt.Sprintf("a transaction holds commits back: 'offsets history %s' shows since when", name)
+		return fmt.Sprintf("a transaction holds commits back: 'offsets decode --state --group %s' shows whose, and since when", name)
+	case g.PendingUnknown != nil:
+		return g.PendingUnknown.Error()
 	case seen[inspect.PastEnd], seen[inspect.Lost]:
 		return fmt.Sprintf("'offsets policy %s' shows what a consumer does where the commit is outside the log", name)
 	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:

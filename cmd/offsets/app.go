@@ -194,5 +194,5 @@ func version() string {
 
 // bounded limits a command to its --timeout.
 func bounded(ctx context.Context, o common) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, o.timeout, &timeoutError{o.timeout})
+	return context.WithTimeoutCause(ctx, o.timeout, &timeoutError{after: o.timeout})
 }

@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{"no topic", fmt.Errorf("x: %w", produce.ErrNoTopic), exitFailed},
 		{"policy", &consume.PolicyError{Exception: consume.OffsetOutOfRange}, exitFailed},
 		{"unreachable", &connect.UnreachableError{Err: failed}, exitFailed},
-		{"timeout", &timeoutError{time.Second}, exitFailed},
+		{"timeout", &timeoutError{after: time.Second}, exitFailed},
 		{"not authorized", kerr.GroupAuthorizationFailed, exitFailed},
 		{"refused", refused, exitRefused},
 		{"nothing selected", fmt.Errorf("x: %w", reset.ErrNothingSelected), exitUsage},
@@ -130,7 +130,7 @@ func TestTimeoutIsNamed(t *testing.T) {
 	defer cancel()
 	<-ctx.Done()
 	err := contextError(ctx, errors.New("i/o timeout"))
-	if d := diagnose(err); d.Kind != "timeout" || d.Message != "not done after 1ms" {
+	if d := diagnose(err); d.Kind != "timeout" || d.Message != "timed out after 1ms" {
 		t.Errorf("got %+v", d)
 	}
 }

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +55,7 @@ type changeOptions struct {
 	streamsOK    bool
 	receipts     *reset.Receipts // nil: none
 	command      []string
+	begun        time.Time // what --timeout counts from
 }
 
 func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
@@ -65,6 +63,7 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 		return o, err
 	}
 	o.execute, o.dryRun, o.partial, o.streamsOK = c.Bool("execute"), c.Bool("dry-run"), c.Bool("partial"), c.Bool("streams-ok")
+	o.begun = time.Now()
 	o.planFile, o.removeStatic, o.command, o.named = c.String("plan-file"), c.StringSlice("remove-static"), e.Args, true
 	for flag, set := range map[string]func(time.Duration){
 		"wait-empty": func(d time.Duration) { o.waitEmpty = d },
@@ -89,6 +88,9 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 	case c.Bool("no-receipt"):
 		return o, nil
 	}
+	if note := e.stateFolder().note; note != "" {
+		e.note("%s", note)
+	}
 	o.receipts = e.receipts(o.command)
 	o.receipts.File = c.String("receipt")
 	return o, nil
@@ -96,15 +98,7 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 
 // receipts is where receipts are kept.
 func (e *env) receipts(command []string) *reset.Receipts {
-	dir := e.Getenv("OFFSETS_STATE_DIR")
-	if dir == "" {
-		if state := e.Getenv("XDG_STATE_HOME"); state != "" {
-			dir = filepath.Join(state, "offsets")
-		} else if home := e.Getenv("HOME"); home != "" {
-			dir = filepath.Join(home, ".local", "state", "offsets")
-		}
-	}
-	return &reset.Receipts{Dir: dir, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
+	return &reset.Receipts{Dir: e.stateFolder().path, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
 }
 
 // changeGroups shows plans and carries them out, as far as the options say.
@@ -122,19 +116,20 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 		}
 	}
 	refused := refusals(plans, o)
-	ask := !o.execute && !o.dryRun && o.planFile == "" && o.format.IsTable() && e.StdinIsTerminal && e.StderrIsTerminal
 	switch {
 	case o.execute && (len(refused) == 0 || o.partial):
 		err := e.apply(ctx, cl, plans, o)
 		return errors.Join(err, e.writePlans(o.common, plans, true))
-	case ask && len(refused) == 0:
+	case len(refused) == 0 && e.mayAsk(plans, o):
 		if err := e.writePlans(o.common, plans, false); err != nil {
 			return err
 		}
-		if !e.confirm("apply this plan?") {
+		asked := time.Now()
+		if yes, err := e.confirm(ctx, "apply this plan?"); !yes {
 			e.note("nothing was changed")
-			return nil
+			return err
 		}
+		o.begun = o.begun.Add(time.Since(asked)) // a person's time does not count
 		return errors.Join(e.apply(ctx, cl, plans, o), e.writePlans(o.common, plans, true))
 	}
 	err := e.writePlans(o.common, plans, false)
@@ -148,17 +143,47 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 	return errors.Join(append([]error{err}, refused...)...)
 }
 
-// tellPlans says on stderr what the reader of a plan may not expect.
+// tellPlans says on stderr what the reader of a plan may not expect: once for
+// all groups of which it holds.
 func (e *env) tellPlans(plans []reset.Plan, o changeOptions) {
+	var order []string
+	of := map[string][]string{}
+	tell := func(format, text, group string) {
+		text = fmt.Sprintf(format, "%[1]s", strings.ReplaceAll(text, "%", "%%"))
+		if of[text] == nil {
+			order = append(order, text)
+		}
+		of[text] = append(of[text], group)
+	}
 	for i := range plans {
 		p := &plans[i]
 		for _, w := range p.Warnings {
-			e.note("group %s: %s", p.Group, w)
+			tell("%s: %s", w, p.Group)
 		}
-		if err := p.Active(); err != nil && !o.execute {
-			e.note("%s", strings.Replace(err.Error(), "refused for", "cannot be applied yet to", 1))
+		var active *reset.RefusedError
+		if err := p.Active(); errors.As(err, &active) && !o.execute {
+			tell("cannot be applied yet to %s: %s", strings.Join(active.Reasons, "; "), p.Group)
 		}
 	}
+	for i, text := range order {
+		if i == problemLines && len(order) > problemLines+1 {
+			e.note("and %d more notes like these: 'reasons' of -o json has them all", len(order)-i)
+			return
+		}
+		e.note(text, groupsText(of[text]))
+	}
+}
+
+// groupsText names groups; of many, the first.
+func groupsText(groups []string) string {
+	const names = 3
+	switch {
+	case len(groups) == 1:
+		return "group " + groups[0]
+	case len(groups) <= names:
+		return "groups " + strings.Join(groups, ", ")
+	}
+	return fmt.Sprintf("%d groups (%s, …)", len(groups), strings.Join(groups[:names], ", "))
 }
 
 func (e *env) writePlanFile(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
@@ -188,101 +213,73 @@ func refusals(plans []reset.Plan, o changeOptions) []error {
 	return errs
 }
 
-// apply carries out one plan after the other, after all have been looked at: if
-// one is refused, none is written.
+// apply carries the plans out, and says on the way what one would like to know.
 func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o changeOptions) error {
-	changer := reset.New(cl)
-	changer.Waiting = func(group string, why error, limit time.Duration) {
-		e.note("group %s: the write is not taken yet (%v); trying for up to %s", group, why, limit)
-	}
-	endNote := func() bool { return true }
-	changer.Writing = func(group string) {
-		endNote = context.AfterFunc(ctx, func() {
-			e.note("group %s: the change has begun, its end is waited for; another Ctrl-C ends it at once, and undo finds out what was written", group)
-		})
-	}
-	var errs []error
-	ready := make([]bool, len(plans))
+	all := make([]*reset.Plan, len(plans))
 	for i := range plans {
-		err := e.prepare(ctx, changer, &plans[i], o)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		ready[i] = err == nil
+		all[i] = &plans[i]
 	}
-	if len(errs) > 0 && (!o.partial || ctx.Err() != nil) {
-		return errors.Join(errs...)
-	}
-	applied := 0
-	for i := range plans {
-		p := &plans[i]
-		if !ready[i] {
-			continue
-		}
-		if ctx.Err() != nil {
-			errs = append(errs, context.Cause(ctx))
-			break
-		}
-		limited, cancel := bounded(ctx, o.common)
-		err := changer.Apply(limited, p, reset.ApplyOptions{Receipts: o.receipts, StreamsOK: o.streamsOK})
-		endNote()
-		var incomplete *reset.IncompleteError
-		if !errors.As(err, &incomplete) { // else it was written, or tried, and no time limit holds there
-			err = contextError(limited, err)
-		}
-		cancel()
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if p.Applied {
-			applied++
-		}
+	err := reset.New(cl).ApplyAll(ctx, all, reset.ApplyOptions{
+		Receipts: o.receipts, NoReceipt: o.receipts == nil, Settle: o.settle, WaitEmpty: o.waitEmpty, RemoveStatic: o.removeStatic,
+		StreamsOK: o.streamsOK, Partial: o.partial,
+		Limit:    reset.Limit{After: max(o.timeout-time.Since(o.begun), time.Millisecond), Cause: &timeoutError{after: o.timeout}},
+		Progress: e.changeProgress(ctx, o),
+	})
+	errs := split(err)
+	applied := false
+	for _, p := range all {
+		applied = applied || p.Applied
 		if v := p.Verified; v != nil && *v != reset.VerifiedYes && p.Applied {
 			errs = append(errs, &verifyError{p.Group, *v})
 		}
-		e.tellUndo(p, o)
-	}
-	if len(errs) > 0 && applied > 0 {
-		return &partialWriteError{errors.Join(errs...)}
-	}
-	return errors.Join(errs...)
-}
-
-// prepare waits for what a plan has to wait for, and checks that it can be
-// applied then.
-func (e *env) prepare(ctx context.Context, changer *reset.Changer, p *reset.Plan, o changeOptions) error {
-	if len(o.removeStatic) > 0 {
-		if err := changer.RemoveStatic(ctx, p.Group, o.removeStatic); err != nil {
-			return err
+		if err := notPutBack(p); err != nil && p.Applied {
+			errs = append(errs, err)
 		}
 	}
-	if o.waitEmpty > 0 {
-		err := changer.WaitEmpty(ctx, p, o.waitEmpty, func(state string, members []string) {
-			e.note("group %s is %s: waiting for %s", p.Group, state, cmp.Or(strings.Join(members, ", "), "its members"))
-		})
-		if err != nil {
-			return err
-		}
+	if err = errors.Join(errs...); err != nil && applied {
+		return &partialWriteError{err}
 	}
-	settle := settleTime(p, o)
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout+settle, &timeoutError{o.timeout})
-	defer cancel()
-	if settle > 0 && len(p.Partitions) > 0 {
-		e.note("group %s: watching for %s whether somebody commits to it", p.Group, settle)
-	}
-	return contextError(limited, changer.Check(limited, p, reset.ApplyOptions{Settle: settle, StreamsOK: o.streamsOK}))
+	return err
 }
 
-// settleTime is how long a group's commits are watched: groups that never had
-// members may have consumers that use assign().
-func settleTime(p *reset.Plan, o changeOptions) time.Duration {
-	switch {
-	case o.settle != nil:
-		return *o.settle
-	case p.Type == inspect.Classic && p.ProtocolType == "" && !p.Creates:
-		return reset.DefaultSettle
+// notPutBack: an undo left some partitions alone, which whoever asked for it
+// must not miss.
+func notPutBack(p *reset.Plan) error {
+	left := p.NotPutBack()
+	if len(left) == 0 {
+		return nil
 	}
-	return 0
+	what := fmt.Sprintf("group %s: %d of %s were not put back", p.Group, len(left), plural(len(p.Partitions), "partition"))
+	return &partialError{[]inspect.Problem{{What: what, Error: strings.Join(reset.Told(left), "; ")}}}
+}
+
+// changeProgress tells how a change goes.
+func (e *env) changeProgress(ctx context.Context, o changeOptions) func(reset.Progress) {
+	endNotes := map[string]func() bool{}
+	return func(p reset.Progress) {
+		switch p.Stage {
+		case reset.StageWaiting:
+			e.note("group %s is %s: waiting for %s", p.Group, p.State, cmp.Or(strings.Join(p.Members, ", "), "its members"))
+		case reset.StageSettling:
+			if len(p.Groups) == 1 {
+				e.note("group %s: watching for %s whether somebody commits to it", p.Groups[0], p.For)
+			} else {
+				e.note("%d groups: watching for %s whether somebody commits to them", len(p.Groups), p.For)
+			}
+		case reset.StageWriting:
+			endNotes[p.Group] = context.AfterFunc(ctx, func() {
+				e.note("group %s: the change has begun, its end is waited for; another Ctrl-C ends it at once, and undo finds out what was written", p.Group)
+			})
+		case reset.StageRetrying:
+			e.note("group %s: the write is not taken yet (%v); trying for up to %s", p.Group, p.Err, p.For)
+		case reset.StageWritten:
+			if stop := endNotes[p.Group]; stop != nil {
+				stop()
+			}
+		case reset.StageDone:
+			e.tellUndo(p.Plan, o)
+		}
+	}
 }
 
 // tellUndo gives the command that takes a change back.
@@ -358,17 +355,6 @@ func (e *verifyError) Error() string {
 		return fmt.Sprintf("group %s: committed offsets were overwritten right after the change: another consumer or tool commits to this group", e.group)
 	}
 	return fmt.Sprintf("group %s: written, but reading back failed; 'offsets describe %s' shows what is committed", e.group, e.group)
-}
-
-// confirm asks on stderr.
-func (e *env) confirm(question string) bool {
-	fmt.Fprintf(e.Stderr, "%s [y/N] ", question)
-	line, err := bufio.NewReader(e.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }
 
 // connectForChange connects, and bounds what is read before the change.

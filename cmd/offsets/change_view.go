@@ -64,6 +64,7 @@ func planSection(p reset.Plan, done bool) render.Section {
 	}
 	return render.Section{
 		Title: title,
+		Empty: "nothing selected",
 		Columns: []render.Column{
 			{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "FROM", Right: true}, {Name: "TO", Right: true}, {Name: "FROM-TIME", Optional: true}, {Name: "TO-TIME", Optional: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true},
 			{Name: "REREAD", Right: true}, {Name: "SKIPPED", Right: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "NOTE", Optional: true}, {Name: "ERROR", Optional: true},

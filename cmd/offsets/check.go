@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
 	"offsets/internal/duration"
-	"offsets/internal/render"
 )
 
 func checkCommand(e *env) *cli.Command {
@@ -19,18 +18,28 @@ func checkCommand(e *env) *cli.Command {
 		Name:      "check",
 		Usage:     "hold groups against limits: for monitoring, cron and probes",
 		ArgsUsage: "[GROUP…]",
-		Description: "Prints a line for each condition that does not hold. Always a breach, unless --allow says\n" +
-			"otherwise: past_end, lost, topic_gone. Without a commit is none, unless --require-commit.\n\n" +
+		Description: "Prints a line for each group, and condition that does not hold (-o wide: for each partition).\n" +
+			"Always a violation, unless --allow says otherwise: past_end, lost, topic_gone, and no_commit\n" +
+			"where a member owns the partition and there are records to read. Groups that keep their\n" +
+			"offsets outside Kafka need --allow no_commit. --require-commit wants a commit everywhere.\n\n" +
+			"A group that joined a moment ago has no commits yet: with --stable N only what N looks in a\n" +
+			"row find is a violation.\n\n" +
 			"   offsets check billing --max-lag 1000 --max-behind 5m --min-members 2\n" +
 			"   offsets check 'orders-*' --max-partition-lag 500 --state Stable\n\n" +
 			"Behind a transactional producer a group that is caught up can stay at lag 1 for ever, because\n" +
 			"of the markers: --exact counts records.\n\n" +
 			"Exit: 0 all conditions hold, 3 one does not, 1 failed or no such group, 5 a part could not be\njudged.",
-		Flags: slices.Concat(groupFlags(), limitFlags()),
+		Flags: slices.Concat(groupFlags(), limitFlags(), lookFlags("how many looks in a row, `N`, must find a violation")),
 		Action: func(c *cli.Context) error {
 			o, err := checkOptionsOf(e, c)
 			if err != nil {
 				return err
+			}
+			switch whole := time.Duration(o.stable-1) * o.interval; {
+			case c.IsSet("interval") && o.stable == 1:
+				return usagef("--interval goes with --stable")
+			case whole >= o.timeout:
+				return usagef("--stable %d takes at least %s, but --timeout is %s", o.stable, whole, o.timeout)
 			}
 			return check(c.Context, e, o)
 		},
@@ -45,10 +54,18 @@ func limitFlags() []cli.Flag {
 		&cli.StringFlag{Name: "max-behind", Usage: "the greatest age of the next unread record, a `DURATION`"},
 		&cli.StringSliceFlag{KeepSpace: true, Name: "state", Usage: "the `STATE` that the group must be in; may be given several times"},
 		&cli.IntFlag{Name: "min-members", Usage: "at least `N` members"},
-		&cli.BoolFlag{Name: "require-commit", Usage: "a partition without a commit is a breach"},
-		&cli.StringSliceFlag{KeepSpace: true, Name: "allow", Usage: "`STATUS` that is no breach: past_end, lost, topic_gone; may be given several times"},
+		&cli.BoolFlag{Name: "require-commit", Usage: "a partition without a commit is a violation, also without an owner"},
+		&cli.StringSliceFlag{KeepSpace: true, Name: "allow", Usage: "`STATUS` that is no violation: past_end, lost, topic_gone, no_commit; may be given several times"},
 		&cli.BoolFlag{Name: "exact", Usage: "count the records that are really there, not offsets"},
 		&cli.StringFlag{Name: "isolation", Usage: "`LEVEL`: with read_committed the lag ends at the last stable offset"},
+	}
+}
+
+// lookFlags are how often to look, for check and wait.
+func lookFlags(stable string) []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "stable", Value: 1, Usage: stable},
+		&cli.StringFlag{Name: "interval", Value: "1s", Usage: "`DURATION` between two looks"},
 	}
 }
 
@@ -56,7 +73,9 @@ type checkOptions struct {
 	common
 	selection
 	inspect.DescribeOptions
-	limits inspect.Limits
+	limits   inspect.Limits
+	stable   int
+	interval time.Duration
 }
 
 func checkOptionsOf(e *env, c *cli.Context) (o checkOptions, err error) {
@@ -71,6 +90,13 @@ func checkOptionsOf(e *env, c *cli.Context) (o checkOptions, err error) {
 	}
 	if o.limits, err = limitsOf(c); err != nil {
 		return o, err
+	}
+	o.stable = c.Int("stable")
+	if o.interval, err = duration.Parse(c.String("interval")); err != nil || o.interval <= 0 {
+		return o, usagef("--interval %q: want a duration such as 1s", c.String("interval"))
+	}
+	if o.stable < 1 {
+		return o, usagef("--stable %d: want 1 or more", o.stable)
 	}
 	o.Time, o.Exact, o.Now = o.limits.MaxBehind != nil, o.limits.Exact, e.Now()
 	return o, nil
@@ -96,13 +122,19 @@ func limitsOf(c *cli.Context) (l inspect.Limits, err error) {
 		l.MaxBehind = &seconds
 	}
 	for _, s := range c.StringSlice("allow") {
-		if !slices.Contains([]inspect.Status{inspect.PastEnd, inspect.Lost, inspect.TopicGone}, inspect.Status(s)) {
-			return l, usagef("--allow %q: want past_end, lost or topic_gone", s)
+		if !slices.Contains([]inspect.Status{inspect.PastEnd, inspect.Lost, inspect.TopicGone, inspect.NoCommit}, inspect.Status(s)) {
+			return l, usagef("--allow %q: want past_end, lost, topic_gone or no_commit", s)
 		}
 		l.Allow = append(l.Allow, inspect.Status(s))
 	}
-	l.States, l.MinMembers = c.StringSlice("state"), intOf(c, "min-members")
+	if l.States, err = wordsOf("state", c.StringSlice("state"), inspect.States()); err != nil {
+		return l, err
+	}
+	l.MinMembers = intOf(c, "min-members")
 	l.RequireCommit, l.Exact = c.Bool("require-commit"), c.Bool("exact")
+	if l.RequireCommit && slices.Contains(l.Allow, inspect.NoCommit) {
+		return l, usagef("--require-commit and --allow no_commit exclude each other")
+	}
 	return l, nil
 }
 
@@ -112,11 +144,63 @@ func check(ctx context.Context, e *env, o checkOptions) error {
 		return err
 	}
 	defer done()
-	f, err := e.judge(bound, inspect.New(cl), o)
+	f, err := e.judgeStable(bound, inspect.New(cl), o)
 	if err != nil {
 		return contextError(bound, err)
 	}
-	return errors.Join(render.Write(e.Stdout, o.format, verdictsView(f)), f.err())
+	return errors.Join(e.writeFindings(f, o), f.err())
+}
+
+// judgeStable looks until a look finds nothing, or o.stable of them in a row
+// have found the same: what one of them did not find is no violation.
+func (e *env) judgeStable(ctx context.Context, cluster *inspect.Cluster, o checkOptions) (*findings, error) {
+	f, err := e.judge(ctx, cluster, o)
+	for look := 1; err == nil && look < o.stable && !f.tail.Holds; look++ {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(o.interval):
+		}
+		o.Now = e.Now()
+		var now *findings
+		if now, err = e.judge(ctx, cluster, o); err == nil {
+			now.keep(f)
+			f = now
+		}
+	}
+	return f, err
+}
+
+// keep drops the violations that were not found before.
+func (f *findings) keep(before *findings) {
+	type violation struct {
+		group, check, topic string
+		partition           int32
+		status              any
+	}
+	key := func(group string, b *inspect.Breach) violation {
+		v := violation{group: group, check: b.Check}
+		if b.Topic != nil {
+			v.topic, v.partition = *b.Topic, *b.Partition
+		}
+		if b.Check == inspect.CheckStatus { // the values of others change from look to look
+			v.status = b.Value
+		}
+		return v
+	}
+	found := map[violation]bool{}
+	for _, v := range before.verdicts {
+		for i := range v.Breaches {
+			found[key(v.Group, &v.Breaches[i])] = true
+		}
+	}
+	f.tail.Holds = len(f.problems) == 0
+	for i := range f.verdicts {
+		v := &f.verdicts[i]
+		v.Breaches = slices.DeleteFunc(v.Breaches, func(b inspect.Breach) bool { return !found[key(v.Group, &b)] })
+		v.Holds = len(v.Breaches) == 0 && len(v.Unjudged) == 0
+		f.tail.Holds = f.tail.Holds && v.Holds
+	}
 }
 
 // findings are the verdicts over all groups.
@@ -150,11 +234,11 @@ func (e *env) judge(ctx context.Context, cluster *inspect.Cluster, o checkOption
 		}
 		v := inspect.Check(&g, o.limits)
 		holds = holds && v.Holds
-		f.problems = append(f.problems, v.Unknown...)
+		f.problems = append(f.problems, v.Unjudged...)
 		f.verdicts = append(f.verdicts, v)
 	}
 	f.problems = append(append(f.problems, d.Problems...), groups.problems...)
-	f.tail = checkTail{Holds: holds && len(f.problems) == 0, Visibility: d.Visibility, Errors: append([]inspect.Problem{}, f.problems...)}
+	f.tail = checkTail{Holds: holds && len(f.problems) == 0, Visibility: d.Visibility, Errors: errorsOf(f.problems)}
 	if groups.many {
 		e.visibilityNote(d.Visibility)
 	}
@@ -187,49 +271,4 @@ func (f *findings) err() error {
 		return errors.Join(c, err)
 	}
 	return err
-}
-
-// breachLine is one condition that does not hold, with its group.
-type breachLine struct {
-	Group string `json:"group"`
-	inspect.Breach
-}
-
-func verdictsView(f *findings) render.Result[inspect.Verdict, breachLine] {
-	return render.Result[inspect.Verdict, breachLine]{
-		Name: "groups",
-		Rows: rowsOf(f.verdicts),
-		Tail: func() any { return f.tail },
-		Lines: func(v inspect.Verdict) iter.Seq[breachLine] {
-			return func(yield func(breachLine) bool) {
-				for _, b := range v.Breaches {
-					if !yield(breachLine{v.Group, b}) {
-						return
-					}
-				}
-			}
-		},
-		Sections: func(rows iter.Seq[inspect.Verdict]) iter.Seq[render.Section] {
-			holds := 0
-			return sections(render.Section{
-				Columns: []render.Column{{Name: "GROUP"}, {Name: "TOPIC", Optional: true}, {Name: "PARTITION", Right: true, Optional: true}, {Name: "BREACH"}},
-				Empty:   "no breach",
-				Rows: func(yield func([]string) bool) {
-					for v := range rows {
-						if v.Holds {
-							holds++
-						}
-						for _, b := range v.Breaches {
-							if !yield([]string{v.Group, text(b.Topic), number(b.Partition), b.Message}) {
-								return
-							}
-						}
-					}
-				},
-				Footer: func() string {
-					return fmt.Sprintf("%d of %s in order", holds, plural(len(f.verdicts), "group"))
-				},
-			})
-		},
-	}
 }

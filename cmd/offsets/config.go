@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,6 +75,11 @@ func (e *env) configFile(c *cli.Context) (setting, error) {
 	case context.Value == "", file.Value != "" && !byFlag:
 		return file, nil
 	}
+	if e.contextsDir() == "" {
+		err := usagef("no context %q: there is no folder of contexts, because neither HOME nor the system says where this user's home is", context.Value)
+		err.Hint = "set OFFSETS_CONFIG_DIR (or XDG_CONFIG_HOME) to an absolute path, or name the file with --command-config"
+		return file, err
+	}
 	path := e.contextFile(context.Value)
 	if _, err := os.Stat(path); err != nil || filepath.Base(context.Value) != context.Value {
 		err := usagef("no context %q: there is no file %s", context.Value, path)
@@ -110,16 +114,20 @@ func (e *env) contextFile(name string) string {
 	return filepath.Join(e.contextsDir(), name+".properties")
 }
 
+// contextsDir is the folder of contexts; "" where there is none.
 func (e *env) contextsDir() string {
-	dir := e.Getenv("OFFSETS_CONFIG_DIR")
+	dir := e.configFolder().path
 	if dir == "" {
-		dir = filepath.Join(cmp.Or(e.Getenv("XDG_CONFIG_HOME"), filepath.Join(e.Getenv("HOME"), ".config")), "offsets")
+		return ""
 	}
 	return filepath.Join(dir, "contexts")
 }
 
 func (e *env) contexts() []string {
 	names := []string{}
+	if e.contextsDir() == "" {
+		return names
+	}
 	entries, err := os.ReadDir(e.contextsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.note("contexts: %v", err)
@@ -140,7 +148,13 @@ func (e *env) settings(c *cli.Context, o common) []setting {
 		}
 		return sourceDefault
 	}
-	file, group, dir := o.configFile, e.Getenv("OFFSETS_GROUP"), e.receipts(e.Args).Dir
+	file, group := o.configFile, e.Getenv("OFFSETS_GROUP")
+	state, contexts := e.stateFolder(), e.configFolder()
+	for _, f := range []folder{state, contexts} {
+		if f.note != "" {
+			e.note("%s", f.note)
+		}
+	}
 	file.Source = either(file.Value != "", file.Source)
 	out := []setting{o.servers, file}
 	for _, p := range o.config.Properties {
@@ -152,8 +166,8 @@ func (e *env) settings(c *cli.Context, o common) []setting {
 		setting{Key: "group", Value: group, Source: either(group != "", "OFFSETS_GROUP")},
 		setting{Key: "timeout", Value: o.timeout.String(), Source: either(c.IsSet("timeout"), "--timeout")},
 		setting{Key: "output", Value: string(o.format), Source: either(c.IsSet("output"), "--output")},
-		setting{Key: "receipts", Value: dir, Source: either(dir == e.Getenv("OFFSETS_STATE_DIR"), "OFFSETS_STATE_DIR")},
-		setting{Key: "contexts", Value: e.contextsDir(), Source: either(e.Getenv("OFFSETS_CONFIG_DIR") != "", "OFFSETS_CONFIG_DIR")},
+		setting{Key: "receipts", Value: state.path, Source: state.source},
+		setting{Key: "contexts", Value: e.contextsDir(), Source: contexts.source},
 	)
 }
 

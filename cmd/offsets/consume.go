@@ -32,7 +32,7 @@ func consumeCommand(e *env) *cli.Command {
 			"Exit: 0 enough read, 1 failed (the policy none says why), 130 interrupted.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "group", Usage: "consumer `GROUP` to join"},
-			&cli.StringFlag{Name: "auto-offset-reset", Usage: "`POLICY` without a valid position: earliest, latest, none, by_duration:PT1H", Value: "latest"},
+			&cli.StringFlag{Name: "auto-offset-reset", Usage: "`POLICY` without a valid position: earliest, latest, none, or by_duration:1h", Value: "latest"},
 			&cli.BoolFlag{Name: "from-beginning", Usage: "the same as --auto-offset-reset earliest"},
 			&cli.Int64Flag{Name: "offset", Usage: "start at offset `N`, without joining a group"},
 			&cli.IntSliceFlag{Name: "partition", Usage: "read partition `P` only, without joining the group; may be given several times"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"offsets/inspect"
 	"offsets/internal/demo"
+	"offsets/internal/render"
 	"offsets/produce"
 	"offsets/reset"
 )
@@ -124,6 +127,11 @@ func TestContract(t *testing.T) {
 	for name, d := range documents() {
 		got[name] = d.fields()
 	}
+	got[csvContract] = csvHeaders(t)
+	got["codes"] = map[string]string{} // of reasons and errors: a closed set of words
+	for _, code := range reset.Codes() {
+		got["codes"][string(code)] = "code"
+	}
 	if os.Getenv("OFFSETS_UPDATE_CONTRACT") != "" {
 		if _, err := os.Stat(contractFile); err == nil {
 			pinned(t, readContract(t), got)
@@ -140,9 +148,70 @@ func TestContract(t *testing.T) {
 	pinned(t, want, got)
 	for name, fields := range got {
 		for path := range fields {
-			if _, ok := want[name][path]; !ok {
+			if _, ok := want[name][path]; !ok || name == csvContract && want[name][path] != fields[path] {
 				t.Errorf("%s: new field %s is not in %s: run with OFFSETS_UPDATE_CONTRACT=1", name, path, contractFile)
 			}
+		}
+	}
+}
+
+// csvContract is where the contract has the headers, by command.
+const csvContract = "csv"
+
+// csvHeaders is what each view writes as CSV when it has no rows: its header.
+// The script csv-headers holds what the commands print against them.
+func csvHeaders(t *testing.T) map[string]string {
+	noChange := func() time.Time { return time.Time{} }
+	nothing := &inspect.Description{Groups: rowsOf[inspect.Group](nil)}
+	return map[string]string{
+		"list":               csvHeader(t, listView(&inspect.Listing{})),
+		"describe":           csvHeader(t, describeView(nothing, noChange, nil)),
+		"describe --members": csvHeader(t, membersView(nothing)),
+		"describe --state":   csvHeader(t, stateView(nothing)),
+		"describe --watch":   csvHeader(t, (&watcher{}).view(time.Time{}, nil)),
+		"check":              csvHeader(t, verdictsView(&findings{}, checkOptions{})),
+		"reset":              csvHeader(t, plansView(nil, false)),
+		"undo --list":        csvHeader(t, receiptsView(nil, "")),
+		"decode":             csvHeader(t, decodeView(rowsOf[inspect.LogRecord](nil))),
+		"decode --state":     csvHeader(t, stateOfLogView(&inspect.LogState{}, decodeOptions{})),
+		"history":            csvHeader(t, historyView(&inspect.History{}, historyOptions{}, rowsOf[inspect.Event](nil))),
+		"policy":             csvHeader(t, policyView(nothing, rowsOf[inspect.PolicyGroup](nil))),
+		"produce":            csvHeader(t, produceView(produce.Summary{})),
+		"consume":            csvHeader(t, consumeView(rowsOf[consumeRow](nil))),
+		"config":             csvHeader(t, configView(nil, configTail{})),
+		"demo":               csvHeader(t, demoView(rowsOf[demo.Scene](nil))),
+	}
+}
+
+func csvHeader[R, L any](t *testing.T, view render.Result[R, L]) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := render.Write(&b, render.CSV, view); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// cmdCSVHeader checks the first line of a real output.
+func cmdCSVHeader(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: csv-header COMMAND FILE")
+	}
+	want, ok := readContract(ts)[csvContract][args[0]]
+	if got, _, _ := strings.Cut(ts.ReadFile(args[1]), "\n"); !ok || got != want {
+		ts.Fatalf("%s: header %q, the contract says %q", args[0], got, want)
+	}
+}
+
+// TestCodesAreDocumented: who gets a code finds it explained.
+func TestCodesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range reset.Codes() {
+		if !strings.Contains(string(doc), "| `"+string(code)+"` |") {
+			t.Errorf("docs/output.md does not have the code %s", code)
 		}
 	}
 }
@@ -150,6 +219,9 @@ func TestContract(t *testing.T) {
 func pinned(t *testing.T, want, got map[string]map[string]string) {
 	for name, fields := range want {
 		for path, typ := range fields {
+			if now := got[name][path]; name == csvContract && strings.HasPrefix(now+",", typ+",") {
+				continue // columns may be added at the end
+			}
 			if got[name][path] != typ {
 				t.Errorf("%s: field %s is %q, the contract says %q", name, path, got[name][path], typ)
 			}
@@ -194,6 +266,9 @@ func conforms(want map[string]string, path string, v any) []string {
 		is("boolean")
 	case string:
 		is("string", "base64")
+		if strings.HasSuffix(path, "[].code") && !slices.Contains(reset.Codes(), inspect.Code(v)) {
+			faults = append(faults, fmt.Sprintf("%s: %q is no known code", path, v))
+		}
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
 			is("number")

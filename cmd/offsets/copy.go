@@ -70,6 +70,7 @@ func planCopy(ctx context.Context, cl *kgo.Client, o copyOptions) (reset.Plan, e
 		return reset.Plan{}, err
 	}
 	var wanted []reset.Wanted
+	var fromType string
 	for g, err := range d.Groups {
 		if err != nil {
 			return reset.Plan{}, err
@@ -77,7 +78,7 @@ func planCopy(ctx context.Context, cl *kgo.Client, o copyOptions) (reset.Plan, e
 		if g.Type == inspect.Share {
 			return reset.Plan{}, usagef("group %s is a share group: its start offsets are not commits that another group could take over", o.from)
 		}
-		wanted = reset.Copy(g, o.topics)
+		wanted, fromType = reset.Copy(g, o.topics), g.Type
 	}
 	if err := allGroupsRead(d.Problems); err != nil {
 		return reset.Plan{}, err
@@ -85,5 +86,5 @@ func planCopy(ctx context.Context, cl *kgo.Client, o copyOptions) (reset.Plan, e
 	if len(wanted) == 0 {
 		return reset.Plan{}, fmt.Errorf("group %s: %w: it has no such commits", o.from, reset.ErrNothingSelected)
 	}
-	return reset.New(cl).RestorePlan(ctx, o.to, wanted, reset.RestoreOptions{Kind: reset.KindCopy, SameCluster: true, Clamp: o.clamp})
+	return reset.New(cl).RestorePlan(ctx, o.to, wanted, reset.RestoreOptions{Kind: reset.KindCopy, Type: fromType, SameCluster: true, Clamp: o.clamp})
 }

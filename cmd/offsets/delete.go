@@ -63,7 +63,7 @@ func deleteGroups(ctx context.Context, e *env, o deleteOptions) error {
 		return contextError(bound, err)
 	}
 	o.named = !g.implied
-	plans, failed, err := reset.New(cl).DeletePlans(bound, g.names, reset.DeleteOptions{Topics: o.topics})
+	plans, failed, err := reset.New(cl).DeletePlans(bound, g.names, reset.DeleteOptions{Topics: o.topics, SkipEmpty: g.many})
 	if err == nil {
 		err = allGroupsRead(failed)
 	}

@@ -79,6 +79,8 @@ func describeOptionsOf(e *env, c *cli.Context) (o describeOptions, err error) {
 		return o, usagef("--interval %q: want a duration such as 2s", c.String("interval"))
 	}
 	switch {
+	case o.members && (o.Time || o.Exact) && o.format != render.JSON && o.format != render.YAML:
+		return o, usagef("--time and --exact are about partitions: with --members they show only in -o json and yaml")
 	case o.members && o.state:
 		return o, usagef("--members and --state exclude each other")
 	case o.watch && (o.members || o.state):
@@ -166,24 +168,16 @@ func partly(shown int, err error) error {
 	return err
 }
 
-// noteUnread adds a problem for each group with partitions that could not be
-// read: their rows say why, and the exit code must not say that all is well.
-func noteUnread(d *inspect.Description) iter.Seq2[inspect.Group, error] {
-	groups := d.Groups
-	return func(yield func(inspect.Group, error) bool) {
-		for g, err := range groups {
-			if unread := g.Unread(); len(unread) > 0 {
-				why := string(unread[0].Status)
-				if unread[0].Error != nil {
-					why += ": " + *unread[0].Error
-				}
-				d.Problems = append(d.Problems, inspect.Problem{What: fmt.Sprintf("group %s: %d of %d partitions", g.Group, len(unread), len(g.Partitions)), Error: why, Err: errors.New(why)})
-			}
-			if !yield(g, err) {
-				return
-			}
-		}
+// someGroups names groups, and where there are many, some of them.
+func someGroups(names []string) string {
+	const shown = 3
+	switch n := len(names); {
+	case n == 1:
+		return "group " + names[0]
+	case n > shown+1:
+		return fmt.Sprintf("%d groups (%s and %d more)", n, strings.Join(names[:shown], ", "), n-shown)
 	}
+	return "groups " + strings.Join(names, ", ")
 }
 
 func counted[R any](rows iter.Seq2[R, error], n *int) iter.Seq2[R, error] {
@@ -205,7 +199,7 @@ type describeTail struct {
 }
 
 func tailOf(d *inspect.Description) func() any {
-	return func() any { return describeTail{d.Visibility, append([]inspect.Problem{}, d.Problems...)} }
+	return func() any { return describeTail{d.Visibility, errorsOf(d.Problems)} }
 }
 
 // describeLine is one partition with its group, for jsonl and CSV.
@@ -234,12 +228,13 @@ func describeView(d *inspect.Description, now func() time.Time, recent *activity
 				Columns: partitionColumns(),
 				Empty:   "no partitions: nothing committed, nothing assigned",
 				Rows:    cells(slices.Values(g.Partitions), partitionCells),
+				Held:    true,
 				Footer: func() string {
 					text := totalLine(g.Total)
 					if recent != nil {
 						text += recent.footer(&g, now())
 					}
-					return text
+					return strings.TrimPrefix(text, "\n")
 				},
 			}
 		}),
@@ -290,29 +285,6 @@ func partitionNote(p *inspect.Partition) string {
 	return strings.Join(notes, "; ")
 }
 
-// secondsCell writes an age as people say it.
-func secondsCell(s *float64) string {
-	if s == nil {
-		return ""
-	}
-	return ago(time.Duration(*s * float64(time.Second)))
-}
-
-// ago rounds an age to its two greatest units.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
-}
-
 func eachGroup(section func(inspect.Group) render.Section) func(iter.Seq[inspect.Group]) iter.Seq[render.Section] {
 	return func(groups iter.Seq[inspect.Group]) iter.Seq[render.Section] {
 		return func(yield func(render.Section) bool) {
@@ -323,13 +295,6 @@ func eachGroup(section func(inspect.Group) render.Section) func(iter.Seq[inspect
 			}
 		}
 	}
-}
-
-func lostCell(lost *int64) string {
-	if lost == nil || *lost == 0 {
-		return ""
-	}
-	return fmt.Sprint(*lost)
 }
 
 func groupTitle(g inspect.Group) string {
@@ -348,26 +313,6 @@ func groupTitle(g inspect.Group) string {
 		parts = append(parts, "coordinator "+broker(g.Coordinator))
 	}
 	return g.Group + ": " + strings.Join(parts, ", ")
-}
-
-func totalLine(t inspect.Total) string {
-	s := fmt.Sprintf("total lag %d on %s", t.Lag, plural(t.Partitions-t.Unknown, "partition"))
-	if t.NoCommit > 0 {
-		s += fmt.Sprintf(", %d without a commit", t.NoCommit)
-	}
-	if n := t.Unknown - t.NoCommit; n > 0 {
-		s += fmt.Sprintf(", unknown on %d", n)
-	}
-	if t.RecordsBehind != nil {
-		s += fmt.Sprintf(", %d records", *t.RecordsBehind)
-	}
-	if t.BehindSeconds != nil {
-		s += ", at most " + secondsCell(t.BehindSeconds) + " behind"
-	}
-	if t.Lost > 0 {
-		s += fmt.Sprintf("; %d lost: deleted before they were read", t.Lost)
-	}
-	return s
 }
 
 func plural(n int, word string) string {
@@ -435,6 +380,8 @@ type stateLine struct {
 	Coordinator  *inspect.Coordinator `json:"coordinator"`
 	Members      int                  `json:"members"`
 	inspect.Total
+	RecordsBehind *int64   `json:"records_behind"`
+	BehindSeconds *float64 `json:"behind_seconds"`
 }
 
 func stateView(d *inspect.Description) render.Result[inspect.Group, stateLine] {
@@ -443,14 +390,14 @@ func stateView(d *inspect.Description) render.Result[inspect.Group, stateLine] {
 		Rows: d.Groups,
 		Tail: tailOf(d),
 		Lines: func(g inspect.Group) iter.Seq[stateLine] {
-			return one(stateLine{g.Group, g.Type, g.State, g.ProtocolType, g.Protocol, g.Coordinator, len(g.Members), g.Total})
+			return one(stateLine{g.Group, g.Type, g.State, g.ProtocolType, g.Protocol, g.Coordinator, len(g.Members), g.Total, g.RecordsBehind, g.BehindSeconds})
 		},
 		Sections: func(groups iter.Seq[inspect.Group]) iter.Seq[render.Section] {
 			return sections(render.Section{
-				Columns: []render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}, {Name: "PARTITIONS", Right: true}, {Name: "LAG", Right: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "COORDINATOR"}},
+				Columns: slices.Concat([]render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}}, totalColumns(), []render.Column{{Name: "COORDINATOR"}}),
 				Empty:   "no groups",
 				Rows: cells(groups, func(g inspect.Group) []string {
-					return []string{g.Group, g.Type, g.State, text(g.Protocol), fmt.Sprint(len(g.Members)), fmt.Sprint(g.Total.Partitions), fmt.Sprint(g.Total.Lag), lostCell(&g.Total.Lost), broker(g.Coordinator)}
+					return slices.Concat([]string{g.Group, g.Type, g.State, text(g.Protocol), fmt.Sprint(len(g.Members))}, totalCells(&g.Total), []string{broker(g.Coordinator)})
 				}),
 			})
 		},

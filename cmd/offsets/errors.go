@@ -53,17 +53,6 @@ func usagef(format string, args ...any) *usageError {
 	return &usageError{Message: fmt.Sprintf(format, args...)}
 }
 
-// partialError: rows were printed, but not all there are.
-type partialError struct{ Problems []inspect.Problem }
-
-func (e *partialError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.What + ": " + p.Error
-	}
-	return strings.Join(lines, "\n")
-}
-
 // partialWriteError: something was written before it failed.
 type partialWriteError struct{ Err error }
 
@@ -71,9 +60,20 @@ func (e *partialWriteError) Error() string { return e.Err.Error() }
 func (e *partialWriteError) Unwrap() error { return e.Err }
 
 // timeoutError is the cause of a context whose --timeout is over.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after time.Duration
+	less  string // what would take less time; "" for nothing
+}
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("not done after %s", e.after) }
+func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
+
+// hint is what to do about it.
+func (e *timeoutError) hint() string {
+	if e.less != "" {
+		return "give it more time with --timeout; " + e.less
+	}
+	return "give it more time with --timeout, or see with --verbose what it waits for"
+}
 
 // defaultBrokerError: nothing at the address that nobody asked for.
 type defaultBrokerError struct{ Err error }
@@ -106,6 +106,7 @@ func diagnose(err error) diagnosis {
 		silent      *connect.SilentError
 		written     *partialWriteError
 		policy      *consume.PolicyError
+		recreated   *consume.RecreatedError
 		refused     *reset.RefusedError
 		incomplete  *reset.IncompleteError
 		verify      *verifyError
@@ -155,6 +156,10 @@ func diagnose(err error) diagnosis {
 	case errors.Is(err, errNoReceipt):
 		d.Kind = "no_receipt"
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
+	case errors.Is(err, reset.ErrNoFolder):
+		d.Kind = "no_receipt"
+		d.Message += ": neither HOME nor the system says where this user's home is"
+		hint("set OFFSETS_STATE_DIR (or XDG_STATE_HOME) to an absolute path, or name a receipt with --receipt FILE")
 	case errors.Is(err, reset.ErrFuture):
 		d.Kind, d.code = "usage", exitUsage
 	case errors.Is(err, reset.ErrNothingSelected):
@@ -164,6 +169,11 @@ func diagnose(err error) diagnosis {
 		hint("something listens there already: --listen 127.0.0.1:0 takes a free port")
 	case errors.As(err, &partial):
 		d.Kind, d.code = "partial", exitPartial
+		for _, p := range partial.Problems {
+			if errors.As(p.Err, &timeout) {
+				hint("%s", timeout.hint())
+			}
+		}
 	case errors.As(err, &unreachable):
 		d.Kind = "unreachable"
 		hint("is the address right (--bootstrap-server), does the broker run, and is it reachable from here?")
@@ -179,6 +189,10 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &policy):
 		d.Kind = "no_position"
 		hint("'offsets policy' shows what each policy would do; 'offsets reset' sets a position")
+	case errors.As(err, &recreated):
+		hint("start it again: it begins where the group has committed, else where --auto-offset-reset says")
+	case errors.Is(err, consume.ErrNoConsumerProtocol):
+		hint("--group-protocol classic joins as a classic member; the consumer protocol came with Kafka 4.0")
 	case errors.Is(err, reset.ErrNoTopic):
 		d.Kind = "unknown_topic"
 	case errors.Is(err, produce.ErrNoTopic), errors.Is(err, consume.ErrNoTopic):
@@ -186,7 +200,10 @@ func diagnose(err error) diagnosis {
 		hint("topics are never created by accident: is the name right? 'offsets produce TOPIC --create' makes one")
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		d.Kind = "timeout"
-		hint("give it more time with --timeout, or see with --verbose what it waits for")
+		if timeout == nil {
+			timeout = &timeoutError{}
+		}
+		hint("%s", timeout.hint())
 	case errors.Is(err, inspect.ErrUnknownGroup):
 		d.Kind = "unknown_group"
 		hint("'offsets list' shows the groups there are")
@@ -296,20 +313,4 @@ func contextError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// problems turns what could not be read into an error: partial where there is
-// something to show, else failed with the problem itself.
-func problems(ps []inspect.Problem, shown int) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	if shown > 0 {
-		return &partialError{ps}
-	}
-	var errs []error
-	for _, p := range ps {
-		errs = append(errs, fmt.Errorf("%s: %w", p.What, p.Err))
-	}
-	return errors.Join(errs...)
 }

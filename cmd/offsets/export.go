@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"slices"
 
@@ -63,7 +65,12 @@ func export(ctx context.Context, e *env, o exportOptions) error {
 		return err
 	}
 	defer done()
-	return contextError(bound, exportGroups(bound, e, cl, o))
+	err = exportGroups(bound, e, cl, o)
+	var known *timeoutError
+	if partial := (*partialError)(nil); errors.As(err, &known) || errors.As(err, &partial) {
+		return err // it says more than the context does
+	}
+	return contextError(bound, err)
 }
 
 func exportGroups(ctx context.Context, e *env, cl *kgo.Client, o exportOptions) error {
@@ -80,55 +87,97 @@ func exportGroups(ctx context.Context, e *env, cl *kgo.Client, o exportOptions) 
 	if err != nil {
 		return err
 	}
-	groups, failed, err := exported(ctx, reset.New(cl), d, o)
-	if err != nil {
-		return err
+	x := exporting{ctx: ctx, changer: reset.New(cl), d: d, o: o, failed: g.problems, total: len(g.names)}
+	out := e.buffered(false)
+	err = e.writeExport(out, &x, tail)
+	if x.shown > 0 || err == nil && len(x.problems()) == 0 { // else there is nothing to write down
+		err = errors.Join(err, out.Flush())
 	}
-	failed = append(append(g.problems, d.Problems...), failed...)
-	tail.Visibility, tail.Errors = d.Visibility, append([]inspect.Problem{}, failed...)
 	if g.many {
 		e.visibilityNote(d.Visibility)
 	}
-	if len(groups) > 0 || len(failed) == 0 {
-		err = e.writeExport(o, groups, tail)
-	}
-	return errors.Join(err, problems(failed, len(groups)))
+	return errors.Join(err, problems(x.problems(), x.shown))
 }
 
-func exported(ctx context.Context, changer *reset.Changer, d *inspect.Description, o exportOptions) (groups []reset.ExportedGroup, failed []inspect.Problem, err error) {
-	options := reset.ExportOptions{CommitTimes: !o.noTimes && o.format != render.CSV, Times: !o.noTimes && o.format != render.CSV, Topics: o.topics}
-	for g, err := range d.Groups {
-		if err != nil {
-			return nil, nil, err
-		}
-		x, errs := changer.ExportGroup(ctx, g, options)
-		for _, err := range errs {
-			failed = append(failed, inspect.Problem{What: "group " + g.Group, Error: err.Error(), Err: err})
-		}
-		for _, p := range x.Partitions {
-			if p.Error != nil {
-				err := errors.New(*p.Error)
-				failed = append(failed, inspect.Problem{What: "group " + g.Group + ", " + p.Topic, Error: *p.Error, Err: err})
+// exporting is an export on its way: groups are written as they are read.
+type exporting struct {
+	ctx     context.Context
+	changer *reset.Changer
+	d       *inspect.Description
+	o       exportOptions
+	failed  []inspect.Problem
+	// Of total groups, shown were written.
+	total, shown int
+}
+
+// problems are what could not be read, as far as the groups have been ranged
+// over.
+func (x *exporting) problems() []inspect.Problem { return slices.Concat(x.failed, x.d.Problems) }
+
+func (x *exporting) rows() iter.Seq2[reset.ExportedGroup, error] {
+	times := !x.o.noTimes && x.o.format != render.CSV
+	groups := x.changer.Export(x.ctx, x.d.Groups, reset.ExportOptions{
+		CommitTimes: times, Times: times, Topics: x.o.topics,
+		Problem: func(p inspect.Problem) { x.failed = append(x.failed, p) },
+	})
+	return func(yield func(reset.ExportedGroup, error) bool) {
+		for g, err := range groups {
+			if err != nil {
+				if err = x.cutShort(err, times); err != nil {
+					yield(g, err)
+				}
+				return
+			}
+			for _, p := range g.Partitions {
+				if p.Error != nil {
+					x.failed = append(x.failed, p.Problem(g.Group))
+				}
+			}
+			x.shown++
+			if !yield(g, nil) {
+				return
 			}
 		}
-		groups = append(groups, x)
 	}
-	return groups, failed, nil
 }
 
-func (e *env) writeExport(o exportOptions, groups []reset.ExportedGroup, tail exportTail) error {
-	if o.format != render.CSV {
-		return render.Write(e.Stdout, o.format, exportView(groups, tail))
+// cutShort: what was written before the time was up is a file all the same, and
+// the file itself says what is missing in it.
+func (x *exporting) cutShort(err error, times bool) error {
+	err = contextError(x.ctx, err)
+	var timeout *timeoutError
+	if !errors.As(err, &timeout) {
+		return err
+	}
+	if times {
+		err = &timeoutError{timeout.after, "--no-times leaves out the times of commits and records, and takes a small part of the time"}
+	}
+	if x.shown == 0 {
+		return err
+	}
+	x.failed = append(x.failed, inspect.Problem{What: fmt.Sprintf("the last %d of %d groups", x.total-x.shown-len(x.d.Problems), x.total), Error: err.Error(), Err: err})
+	return nil
+}
+
+func (e *env) writeExport(w io.Writer, x *exporting, tail exportTail) error {
+	if x.o.format != render.CSV {
+		return render.Write(w, x.o.format, exportView(x.rows(), func() any {
+			tail.Visibility, tail.Errors = x.d.Visibility, errorsOf(x.problems())
+			return tail
+		}))
 	}
 	var rows []reset.FileRow
-	for _, g := range groups {
+	for g, err := range x.rows() {
+		if err != nil {
+			return err
+		}
 		for _, p := range g.Partitions {
 			if p.Committed != nil {
 				rows = append(rows, reset.FileRow{Group: g.Group, Topic: p.Topic, Partition: p.Partition, Offset: *p.Committed})
 			}
 		}
 	}
-	return reset.WriteCSV(e.Stdout, rows)
+	return reset.WriteCSV(w, rows)
 }
 
 type exportTail struct {
@@ -146,11 +195,11 @@ type exportLine struct {
 	reset.ExportedPartition
 }
 
-func exportView(groups []reset.ExportedGroup, tail exportTail) render.Result[reset.ExportedGroup, exportLine] {
+func exportView(groups iter.Seq2[reset.ExportedGroup, error], tail func() any) render.Result[reset.ExportedGroup, exportLine] {
 	return render.Result[reset.ExportedGroup, exportLine]{
 		Name: "groups",
-		Rows: rowsOf(groups),
-		Tail: func() any { return tail },
+		Rows: groups,
+		Tail: tail,
 		Lines: func(g reset.ExportedGroup) iter.Seq[exportLine] {
 			return func(yield func(exportLine) bool) {
 				for _, p := range g.Partitions {

@@ -457,7 +457,7 @@ func TestRequestsThatAreTooLargeAreSplit(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
-	if err := c.Apply(t.Context(), &plans[0], reset.ApplyOptions{}); err != nil {
+	if err := c.Apply(t.Context(), &plans[0], reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)}); err != nil {
 		t.Fatal(err)
 	}
 	commits, _, err := inspect.New(cl).Commits(t.Context(), "g", inspect.Classic)

@@ -23,7 +23,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "command-config", Aliases: []string{"c"}, Category: globalCategory, Usage: "Java client .properties `FILE` (or OFFSETS_COMMAND_CONFIG)"},
 		&cli.StringFlag{Name: "context", Category: globalCategory, Usage: "the properties file of this `NAME` in the folder of contexts (or OFFSETS_CONTEXT); 'offsets config' shows it"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: globalCategory, Value: string(render.Table), Usage: "`FORMAT`: " + formats()},
-		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a whole command; of the brokers' silence for commands that run on"},
+		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a command, but not of a change that has begun: its write is tried for up to 1m0s; for commands that run on, the limit of the brokers' silence"},
 		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr, every request to a broker among it"},
 		&cli.BoolFlag{Name: "no-color", Category: globalCategory, Usage: "no colours (or NO_COLOR)"},
 	}

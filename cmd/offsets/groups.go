@@ -20,6 +20,20 @@ func groupFlags() []cli.Flag {
 	}
 }
 
+// wordsOf are the values of a flag that knows its words, as they are known; a
+// word may be given in any case.
+func wordsOf(flag string, given, known []string) ([]string, error) {
+	var out []string
+	for _, word := range given {
+		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, word) })
+		if i < 0 {
+			return nil, usagef("--%s %q: want one of %s", flag, word, strings.Join(known, ", "))
+		}
+		out = append(out, known[i])
+	}
+	return out, nil
+}
+
 // selection is what the user said about which groups.
 type selection struct {
 	patterns []string
@@ -130,6 +144,14 @@ func literal(s string) string {
 		s = strings.ReplaceAll(s, `\`+meta, meta)
 	}
 	return s
+}
+
+// escapeGlob is the pattern that matches one name.
+func escapeGlob(name string) string {
+	for _, meta := range []string{"*", "?", "["} {
+		name = strings.ReplaceAll(name, meta, `\`+meta)
+	}
+	return name
 }
 
 func literals(patterns []string) []string {

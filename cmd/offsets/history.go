@@ -20,9 +20,11 @@ func historyCommand(e *env) *cli.Command {
 		ArgsUsage: "GROUP [FILE|DIR…]",
 		Description: "Reads the group's commits out of the commit log, live or from segment files. SIGNS are what\n" +
 			"the log shows of a commit: rewind, no_members (committed while the group had none: a tool, or\n" +
-			"a consumer that uses assign), epoch_dropped, metadata_dropped, transactional. The log does\n" +
-			"not know who committed. Compaction takes older records away: the history is complete only\n" +
-			"since the time that is shown.\n\n" +
+			"a consumer that uses assign), epoch_dropped, metadata_dropped, transactional, superseded (it\n" +
+			"did not count: something newer was committed before its transaction ended). txn_pending is a\n" +
+			"commit of a transaction that is still open. The log does not know who committed. Compaction\n" +
+			"takes older records away: the history is complete only since the time that is shown; FROM\n" +
+			"is ? where a record that came before may be missing, and signs that need it are left out.\n\n" +
 			"Exit: 0 done, 1 failed or nothing known of the group, 5 a part could not be read.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the first argument"},
@@ -99,7 +101,8 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 	if cluster != nil {
 		source = cluster.History(ctx, h, o.follow, e.misplaced)
 	}
-	return contextError(ctx, e.writeHistory(ctx, h, source, o))
+	err = e.writeHistory(ctx, h, source, o)
+	return contextError(ctx, e.explainHistory(ctx, cluster, h, o.group, err))
 }
 
 func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {
@@ -156,12 +159,20 @@ func historyView(h *inspect.History, o historyOptions, events iter.Seq2[inspect.
 					{Name: "GENERATION", Right: true, Optional: true}, {Name: "MEMBERS", Right: true, Optional: true}, {Name: "SIGNS", Optional: true},
 				},
 				Rows: cells(rows, func(ev inspect.Event) []string {
-					return []string{ev.Time, ev.Event, text(ev.Topic), number(ev.Partition), number(ev.Previous), number(ev.Committed), number(ev.Generation), number(ev.Members), strings.Join(ev.Signs, " ")}
+					return []string{ev.Time, ev.Event, text(ev.Topic), number(ev.Partition), previousCell(&ev), number(ev.Committed), number(ev.Generation), number(ev.Members), strings.Join(ev.Signs, " ")}
 				}),
 				Footer: func() string { return summaryText(h) + o.plotText() },
 			})
 		},
 	}
+}
+
+// previousCell is what was committed before; ? where nobody knows.
+func previousCell(ev *inspect.Event) string {
+	if ev.Topic != nil && ev.Event != inspect.EventTxnAbort && !ev.PreviousKnown {
+		return "?"
+	}
+	return number(ev.Previous)
 }
 
 func summaryText(h *inspect.History) string {

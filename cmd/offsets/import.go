@@ -22,9 +22,12 @@ func importCommand(e *env) *cli.Command {
 		Description: "FILE is the JSON of export, or the CSV of kafka-consumer-groups; - is standard input. Offsets\n" +
 			"mean the same only in the same topic: where it is another one (another cluster, or a topic that\n" +
 			"was created again), say how to find the place:\n\n" +
-			"   --translate-by time     behind the last record that was read, by its timestamp (records of the\n" +
-			"                           same millisecond count as read); the log end if nothing is younger\n" +
+			"   --translate-by time     at the first record that was not read, by the timestamps around it; where\n" +
+			"                           these are equal or out of order, before it: it may read again, and says\n" +
+			"                           how much, but skips nothing that was not read\n" +
 			"   --translate-by offset   the number as it is\n\n" +
+			"A share group of the file becomes a share group here, and what was acknowledged above its start\n" +
+			"offsets is delivered again.\n\n" +
 			"   offsets import billing.json --execute\n" +
 			"   offsets import all.json --group billing --to-group billing-v2 --translate-by time\n\n" +
 			"Exit: 0 done or planned, 1 failed, 2 usage or bad file, 4 refused because it would be unsafe,\n5 some partitions were not written.",
@@ -70,7 +73,10 @@ func importOptionsOf(e *env, c *cli.Context) (o importOptions, err error) {
 		return o, usagef("name one file, as export wrote it, or - for standard input")
 	}
 	file, only := c.Args().First(), c.StringSlice("group")
-	text, err := e.readFile(file)
+	text, err := e.readFile(c.Context, file)
+	if c.Context.Err() != nil {
+		return o, context.Cause(c.Context)
+	}
 	if err != nil {
 		return o, usagef("%s", err)
 	}
@@ -95,9 +101,9 @@ func importOptionsOf(e *env, c *cli.Context) (o importOptions, err error) {
 	return o, nil
 }
 
-func (e *env) readFile(name string) ([]byte, error) {
+func (e *env) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(e.Stdin)
+		return whileListening(ctx, func() ([]byte, error) { return io.ReadAll(e.Stdin) })
 	}
 	return os.ReadFile(name)
 }
@@ -121,7 +127,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		return nil, err
 	}
 	changer := reset.New(cl)
-	var plans []reset.Plan
+	var all []reset.Restoring
 	for i := range o.groups {
 		g := &o.groups[i]
 		wanted, err := changer.Import(ctx, o.export, g, o.topics, o.translate)
@@ -135,11 +141,7 @@ func planImport(ctx context.Context, e *env, cl *kgo.Client, o importOptions) ([
 		if o.toGroup != "" {
 			name = o.toGroup
 		}
-		plan, err := changer.RestorePlan(ctx, name, wanted, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
-		if err != nil {
-			return nil, err
-		}
-		plans = append(plans, plan)
+		all = append(all, reset.Restoring{Group: name, Wanted: wanted, Type: g.Type})
 	}
-	return plans, nil
+	return changer.RestorePlans(ctx, all, reset.RestoreOptions{Kind: reset.KindImport, SameCluster: id == o.export.ClusterID, Clamp: o.clamp})
 }

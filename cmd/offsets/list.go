@@ -46,10 +46,11 @@ func listCommand(e *env) *cli.Command {
 			case o.sort == "lag" && !o.Lag:
 				return usagef("--sort lag goes with --lag")
 			}
-			for _, t := range o.Types {
-				if !slices.Contains([]string{inspect.Classic, inspect.Consumer, inspect.Share, inspect.Streams}, t) {
-					return usagef("--type %q: want classic, consumer, share or streams", t)
-				}
+			if o.Types, err = wordsOf("type", o.Types, inspect.Types()); err != nil {
+				return err
+			}
+			if o.States, err = wordsOf("state", o.States, inspect.States()); err != nil {
+				return err
 			}
 			return list(c.Context, e, o)
 		},
@@ -80,21 +81,29 @@ func list(ctx context.Context, e *env, o listOptions) error {
 	if err := errors.Join(render.Write(out, o.format, listView(l)), out.Flush()); err != nil {
 		return err
 	}
-	return problems(l.Problems, len(l.Groups))
+	return problems(append(l.Problems, unreadProblems(l.Unread)...), len(l.Groups))
 }
 
-// sortListed: they come sorted by name.
+// sortListed: they come sorted by name. A lag that is not known may be any: it
+// comes before those that are.
 func sortListed(groups []inspect.ListedGroup, order string) {
-	value := func(g *inspect.ListedGroup) int64 {
+	value := func(g *inspect.ListedGroup) (unknown, n int64) {
 		switch {
 		case order == "lag" && g.Total != nil:
-			return g.Total.Lag
+			if g.Total.Unknown > 0 {
+				unknown = 1
+			}
+			return unknown, g.Total.Lag
 		case order == "members" && g.Members != nil:
-			return int64(*g.Members)
+			return 0, int64(*g.Members)
 		}
-		return 0
+		return 0, 0
 	}
-	slices.SortStableFunc(groups, func(a, b inspect.ListedGroup) int { return cmp.Compare(value(&b), value(&a)) })
+	slices.SortStableFunc(groups, func(a, b inspect.ListedGroup) int {
+		unknownA, nA := value(&a)
+		unknownB, nB := value(&b)
+		return cmp.Or(cmp.Compare(unknownB, unknownA), cmp.Compare(nB, nA))
+	})
 }
 
 type listTail struct {
@@ -109,14 +118,11 @@ func listView(l *inspect.Listing) render.Result[inspect.ListedGroup, inspect.Lis
 		Lines: one[inspect.ListedGroup],
 		Sections: func(rows iter.Seq[inspect.ListedGroup]) iter.Seq[render.Section] {
 			return sections(render.Section{
-				Columns: []render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "PROTOCOL-TYPE", Optional: true}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}, {Name: "PARTITIONS", Right: true, Optional: true}, {Name: "LAG", Right: true, Optional: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "COORDINATOR"}},
+				Columns: slices.Concat([]render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "PROTOCOL-TYPE", Optional: true}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}}, totalColumns(), []render.Column{{Name: "COORDINATOR"}}),
 				Empty:   "no groups",
+				Held:    true,
 				Rows: cells(rows, func(g inspect.ListedGroup) []string {
-					partitions, lag, lost := "", "", ""
-					if g.Total != nil {
-						partitions, lag, lost = fmt.Sprint(g.Total.Partitions), fmt.Sprint(g.Total.Lag), lostCell(&g.Total.Lost)
-					}
-					return []string{g.Group, g.Type, g.State, g.ProtocolType, text(g.Protocol), number(g.Members), partitions, lag, lost, broker(g.Coordinator)}
+					return slices.Concat([]string{g.Group, g.Type, g.State, g.ProtocolType, text(g.Protocol), number(g.Members)}, totalCells(g.Total), []string{broker(g.Coordinator)})
 				}),
 			})
 		},

@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +23,9 @@ type env struct {
 	Now    func() time.Time
 	// Terminals: prompts, progress and colour only where a person looks.
 	StdinIsTerminal, StdoutIsTerminal, StderrIsTerminal bool
+	// HomeDir is the home of this user where HOME does not say it; nil asks the
+	// system.
+	HomeDir func() string
 	// Executable is this program's file, for commands that start it again.
 	Executable string
 	// Signals reports interrupts for the rest of the run; it is set by main.
@@ -37,8 +38,7 @@ func main() {
 
 // realMain is main with an exit code, as the script tests need it.
 func realMain() int {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signals := stopSignals()
 	exe, err := os.Executable()
 	if err != nil {
 		exe = os.Args[0]
@@ -55,17 +55,12 @@ func realMain() int {
 }
 
 // run runs the program and returns its exit code. An interrupt cancels the
-// context with errInterrupted as its cause; a second one ends the process at
-// once, because a clean end may itself hang on a broken cluster.
+// context with errInterrupted as its cause; a second Ctrl-C ends the process at
+// once.
 func run(ctx context.Context, e *env) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() {
-		<-e.Signals // a nil channel blocks for ever
-		cancel(errInterrupted)
-		<-e.Signals
-		os.Exit(exitInterrupted)
-	}()
+	go obeySignals(e.Signals, func() { cancel(errInterrupted) }, func() { os.Exit(exitInterrupted) })
 	if i := slices.IndexFunc(e.Args, func(a string) bool { return !utf8.ValidString(a) }); i >= 0 {
 		return e.report(usagef("argument %d is not valid UTF-8: no name in Kafka has it", i))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guptarohit/asciigraph"
@@ -30,16 +31,19 @@ func (p *plot) note(e inspect.Event) {
 	if e.Event != inspect.EventCommit && e.Event != inspect.EventTxnCommit || e.Topic == nil || e.Partition == nil || e.Committed == nil {
 		return
 	}
+	if slices.Contains(e.Signs, inspect.SignSuperseded) {
+		return
+	}
 	t, err := time.Parse(inspect.TimeFormat, e.Time)
 	if err != nil {
 		return // written by package inspect
 	}
 	p.at[inspect.TopicPartition{Topic: *e.Topic, Partition: *e.Partition}] = *e.Committed
-	total := int64(0)
+	total := 0.0 // the sum of a few offsets may be more than an int64 holds
 	for _, offset := range p.at {
-		total += offset
+		total += float64(offset)
 	}
-	p.times, p.totals = append(p.times, t), append(p.totals, float64(total))
+	p.times, p.totals = append(p.times, t), append(p.totals, total)
 }
 
 // draw is the plot; "" with fewer than two commits, or all at one instant.

@@ -59,7 +59,7 @@ func policyOptionsOf(e *env, c *cli.Context) (o policyOptions, err error) {
 		return o, err
 	}
 	o.topics, o.Expiry = c.StringSlice("topic"), c.Bool("expiry")
-	o.live = c.Bool("live")
+	o.live, o.Now = c.Bool("live"), e.Now()
 	if c.IsSet("by-duration") {
 		d, err := duration.Parse(c.String("by-duration"))
 		if err != nil {
@@ -106,6 +106,9 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 				p, beside, err = cluster.Policies(ctx, g, o.PolicyOptions)
 				d.Problems = append(d.Problems, beside...)
 			}
+			if why := g.PendingUnknown; why != nil {
+				d.Problems = append(d.Problems, inspect.Problem{What: "pending commits of group " + g.Group, Error: why.Error(), Err: why})
+			}
 			if err == nil && o.live {
 				err = trial.try(ctx, g, &p)
 			}
@@ -149,7 +152,11 @@ func policyView(d *inspect.Description, rows iter.Seq2[inspect.PolicyGroup, erro
 		Sections: func(groups iter.Seq[inspect.PolicyGroup]) iter.Seq[render.Section] {
 			return func(yield func(render.Section) bool) {
 				for g := range groups {
-					if !yield(policySection(g)) {
+					section := policySection
+					if g.Type == inspect.Share {
+						section = sharePolicySection
+					}
+					if !yield(section(g)) {
 						return
 					}
 				}

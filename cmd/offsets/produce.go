@@ -263,7 +263,11 @@ func (s source) lines(ctx context.Context) iter.Seq2[[]byte, error] {
 				if len(text) == 0 && errors.Is(err, io.EOF) {
 					return
 				}
-				l := line{text: bytes.TrimSuffix(text, []byte("\n"))}
+				text, whole := bytes.CutSuffix(text, []byte("\n"))
+				if whole {
+					text = bytes.TrimSuffix(text, []byte("\r")) // as Java's console producer does
+				}
+				l := line{text: text}
 				if err != nil && !errors.Is(err, io.EOF) {
 					l.err = err
 				}

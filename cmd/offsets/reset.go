@@ -32,7 +32,9 @@ func resetCommand(e *env) *cli.Command {
 			"The flags of kafka-consumer-groups are understood, with these differences: a target outside\n" +
 			"the log is refused, not clamped (--clamp); --to-current leaves partitions without a commit\n" +
 			"alone; a time needs a zone; short or doubled lines of a file are refused; an unknown group is\n" +
-			"not created (--create-group).\n\n" +
+			"not created (--create-group; --type share makes a share group).\n\n" +
+			"Of share groups the start offsets are moved, always, and everything from there on is delivered\n" +
+			"again; as-of does not know them.\n\n" +
 			"Exit: 0 done or planned, 1 failed or no such group, 2 usage, 4 refused because it would be\nunsafe (the group is active, a target is outside the log), 5 some partitions were not written.",
 		Flags: slices.Concat(groupFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`POSITION` to move to"},
@@ -45,6 +47,7 @@ func resetCommand(e *env) *cli.Command {
 			&cli.BoolFlag{Name: "time", Usage: "show the times of the records at from and to"},
 			&cli.StringFlag{Name: "isolation", Usage: "`LEVEL`, for latest while a transaction is open: read_committed or read_uncommitted"},
 			&cli.BoolFlag{Name: "create-group", Usage: "make a group that does not exist"},
+			&cli.StringFlag{Name: "type", Usage: "the `TYPE` that the group must have; with --create-group, classic or share: what is made"},
 			&cli.IntFlag{Name: "expect-groups", Usage: "execute a glob or --all only if it selects `N` groups"},
 			&cli.BoolFlag{Name: "to-earliest", Usage: "as --to earliest"},
 			&cli.BoolFlag{Name: "to-latest", Usage: "as --to latest"},
@@ -104,7 +107,21 @@ func resetOptionsOf(e *env, c *cli.Context) (o resetOptions, err error) {
 	if !slices.Contains([]reset.Isolation{reset.Unstated, reset.ReadCommitted, reset.ReadUncommitted}, o.Isolation) {
 		return o, usagef("--isolation %q: want read_committed or read_uncommitted", o.Isolation)
 	}
-	return o, nil
+	o.Type, err = typeOf(c)
+	return o, err
+}
+
+// typeOf reads --type.
+func typeOf(c *cli.Context) (string, error) {
+	t := c.String("type")
+	types := []string{inspect.Classic, inspect.Consumer, inspect.Share, inspect.Streams}
+	if c.Bool("create-group") {
+		types = []string{inspect.Classic, inspect.Share} // a member alone makes the others
+	}
+	if c.IsSet("type") && !slices.Contains(types, t) {
+		return "", usagef("--type %q: want %s", t, strings.Join(types, " or "))
+	}
+	return t, nil
 }
 
 // fileRowsOf reads --from-file.
@@ -197,12 +214,14 @@ func planReset(ctx context.Context, e *env, cl *kgo.Client, o *resetOptions) ([]
 	if err == nil {
 		err = allGroupsRead(failed)
 	}
-	for i := range plans {
-		if err == nil && o.times {
-			err = changer.Times(ctx, &plans[i])
-		}
+	if err != nil || !o.times {
+		return plans, err
 	}
-	return plans, err
+	all := make([]*reset.Plan, len(plans))
+	for i := range plans {
+		all[i] = &plans[i]
+	}
+	return plans, changer.Times(ctx, all...)
 }
 
 // groups are the groups to change: a file for several groups names them itself.
@@ -218,7 +237,7 @@ func (o *resetOptions) groups(ctx context.Context, e *env, cl *kgo.Client) ([]st
 	if err != nil {
 		return nil, err
 	}
-	o.named = !g.implied
+	o.named, o.SkipEmpty = !g.implied, g.many
 	if o.execute && g.implied {
 		err := usagef("--execute needs the group on the command line")
 		err.Hint = "offsets reset " + quoted(g.names[0]) + " … --execute"

@@ -34,8 +34,9 @@ import (
 //	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
 //	kafka-console-consumer …
 //	kafka-share-groups …
-//	share-member GROUP TOPIC MS   a member of a share group, for so long
+//	share-member GROUP TOPIC MS [COUNT]   a member of a share group, for so long, and until it has read so many records
 //	contract COMMAND FILE      checks a JSON output against contract.json
+//	csv-header COMMAND FILE    checks the first line of a CSV output against contract.json
 //	silent                     sets $SILENT to a port that takes connections and says nothing
 //	now NAME                sets $NAME to the time
 //	same-commits DECODED FORMATTED PREFIX   compares with Kafka's OffsetsMessageFormatter
@@ -58,6 +59,7 @@ func scriptCommands(cluster *kafkatest.Cluster) map[string]func(*testscript.Test
 		"until":                  cmdUntil,
 		"given":                  cmdGiven,
 		"contract":               cmdContract,
+		"csv-header":             cmdCSVHeader,
 		"silent":                 cmdSilent,
 		"now":                    cmdNow,
 		"same-commits":           cmdSameCommits,
@@ -182,7 +184,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
 //	given open-transaction TOPIC PARTITION COUNT   records of a transaction that does not end
 //	given ended-transaction TOPIC PARTITION COUNT commit|abort   records, and the marker
-//	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open   commits an offset in a transaction
+//	given transaction GROUP TOPIC PARTITION OFFSET commit|abort|open [PLAIN]   commits an offset in a transaction; before that ends, PLAIN without one
 func cmdGiven(ts *testscript.TestScript, neg bool, args []string) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	ts.Check(err)
@@ -240,7 +242,12 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		resp, err := adm.DeleteRecords(ctx, os)
 		return errors.Join(err, resp.Error())
 	case "transaction":
-		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5))
+		return givenTransaction(ctx, cl, args[1], word(2), int32(number(3, 0)), number(4, 0), word(5), func() error {
+			if word(6) == "" {
+				return nil
+			}
+			return given(ctx, cl, []string{"commit", word(1), word(2), word(3), word(6)})
+		})
 	case "open-transaction", "ended-transaction":
 		return givenRecordsInTransaction(ctx, cl, word(1), int32(number(2, 0)), number(3, 1), word(4))
 	case "more-partitions":
@@ -403,7 +410,7 @@ func cmdNow(ts *testscript.TestScript, _ bool, args []string) {
 
 // givenTransaction commits an offset in a transaction of its own producer, and
 // ends it, or leaves it open.
-func givenTransaction(ctx context.Context, cl *kgo.Client, group, topic string, partition int32, offset int64, end string) error {
+func givenTransaction(ctx context.Context, cl *kgo.Client, group, topic string, partition int32, offset int64, end string, before func() error) error {
 	id := fmt.Sprintf("%s-%d-%s", group, offset, end)
 	producer, err := kgo.NewClient(append(cl.Opts(), kgo.TransactionalID(id), kgo.TransactionTimeout(time.Minute))...)
 	if err != nil {
@@ -445,6 +452,9 @@ func givenTransaction(ctx context.Context, cl *kgo.Client, group, topic string, 
 		}
 		return err
 	})
+	if err == nil {
+		err = before()
+	}
 	if err != nil || end == "open" {
 		return err
 	}

@@ -27,13 +27,23 @@ func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decode
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // half a log gives a wrong state
 	}
+	for _, name := range s.ShareGroups {
+		if slices.Contains(o.filter.OnlyGroups, name) {
+			e.noteNotInLog(name)
+		}
+	}
 	t.rows.Store(int64(len(s.Groups)))
+	if !s.Complete && o.format.IsTable() {
+		e.note("records are missing in %s (compaction): what is not listed may have been committed all the same", commitlog.Topic)
+	}
 	return errors.Join(render.Write(e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
 }
 
 type stateTail struct {
 	AsOf          *string                 `json:"as_of"` // nil: the end of the log
 	CompleteSince []inspect.CompleteSince `json:"complete_since"`
+	// Complete: nothing was committed of what is not listed.
+	Complete bool `json:"complete"`
 }
 
 // stateOfLogLine is one partition with its group.
@@ -47,7 +57,7 @@ func stateOfLogView(s *inspect.LogState, o decodeOptions) render.Result[inspect.
 		Name: "groups",
 		Rows: rowsOf(s.Groups),
 		Tail: func() any {
-			tail := stateTail{CompleteSince: append([]inspect.CompleteSince{}, s.CompleteSince...)}
+			tail := stateTail{CompleteSince: append([]inspect.CompleteSince{}, s.CompleteSince...), Complete: s.Complete}
 			if !o.asOf.IsZero() {
 				at := timestamp(o.asOf)
 				tail.AsOf = &at
@@ -84,7 +94,7 @@ func stateSection(g inspect.StateGroup) render.Section {
 		Rows: cells(slices.Values(g.Partitions), func(p inspect.StatePartition) []string {
 			note := ""
 			if !p.Certain {
-				note = "uncertain: compaction may have taken an older record away"
+				note = "uncertain: a record that counted may be missing in the log"
 			}
 			for _, w := range p.Pending {
 				note += fmt.Sprintf(" %d pending in a transaction of producer %d since %s", w.Offset, w.ProducerID, w.Since)

@@ -144,7 +144,7 @@ func leaveTransaction(t *testing.T, cluster *kafkatest.Cluster) {
 	}
 	defer cl.Close()
 	for _, end := range []string{"commit", "abort"} {
-		if err := givenTransaction(context.Background(), cl, "member-transaction", "members", 0, 3, end); err != nil {
+		if err := givenTransaction(context.Background(), cl, "member-transaction", "members", 0, 3, end, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,17 +20,20 @@ func undoCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "undo",
 		Usage:     "put back what the last change of a group replaced",
-		ArgsUsage: "[GROUP]",
+		ArgsUsage: "[GROUP…]",
 		Description: "Every change writes a receipt before it begins. undo reads the group's last one (or --receipt)\n" +
 			"and plans to put back offsets, metadata and, where that is safe, leader epochs; a commit that\n" +
 			"was not there is deleted again. An undo is a change like any other, and can be undone. What\n" +
-			"cannot be restored: the group's type and generation, and when its commits expire.\n\n" +
+			"cannot be restored: whether a group was classic or not (a share group stays one), its generation,\n" +
+			"when its commits expire, and what a share group had acknowledged above its start offsets.\n\n" +
 			"   offsets undo billing            shows what would be put back\n" +
 			"   offsets undo billing --execute\n" +
+			"   offsets undo 'orders-*' --expect-groups 12 --execute\n" +
 			"   offsets undo --list\n\n" +
-			"Exit: 0 done or planned, 1 failed or no receipt, 2 usage, 4 refused because it would be unsafe\n(the group is active, or has moved on since), 5 some partitions were not written.",
+			"Exit: 0 done or planned, 1 failed or no receipt, 2 usage, 4 refused because it would be unsafe\n(the group is active, or has moved on since) or because nothing can be put back, 5 some partitions\nwere not written or could not be put back.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "group", Usage: "the `GROUP`, instead of the argument"},
+			&cli.StringSliceFlag{KeepSpace: true, Name: "group", Usage: "a `GROUP` or glob, as the arguments are; may be given several times"},
+			&cli.IntFlag{Name: "expect-groups", Usage: "execute a glob only if it selects `N` groups that have receipts"},
 			&cli.BoolFlag{Name: "list", Usage: "list the receipts there are"},
 			&cli.BoolFlag{Name: "even-if-moved", Usage: "overwrite what was committed since the change"},
 		}, undoFlags()...),
@@ -55,7 +59,8 @@ func undoFlags() []cli.Flag {
 
 type undoOptions struct {
 	changeOptions
-	group       string
+	groups      []string // and globs of groups that have receipts
+	expect      *int
 	receipt     string
 	list        bool
 	evenIfMoved bool
@@ -69,17 +74,15 @@ func undoOptionsOf(e *env, c *cli.Context) (o undoOptions, err error) {
 		o.receipt, o.receipts.File = o.receipts.File, ""
 	}
 	o.list, o.evenIfMoved = c.Bool("list"), c.Bool("even-if-moved")
-	groups := c.Args().Slice()
-	if c.IsSet("group") {
-		groups = append(groups, c.String("group"))
-	}
-	switch {
-	case len(groups) > 1:
-		return o, usagef("undo takes one group at a time, got %s", strings.Join(groups, " "))
-	case len(groups) == 1:
-		o.group = groups[0]
+	o.groups, o.expect = append(c.Args().Slice(), c.StringSlice("group")...), intOf(c, "expect-groups")
+	switch group := e.Getenv("OFFSETS_GROUP"); {
+	case len(o.groups) > 1 && o.receipt != "":
+		return o, usagef("--receipt is of one group, and these are %d", len(o.groups))
+	case len(o.groups) > 0:
+	case group != "":
+		o.groups, o.named = []string{escapeGlob(group)}, o.receipt != ""
 	default:
-		o.group, o.named = e.Getenv("OFFSETS_GROUP"), o.receipt != ""
+		o.named = o.receipt != ""
 	}
 	if o.list && (o.receipt != "" || o.execute) {
 		return o, usagef("--list shows the receipts and does nothing else")
@@ -100,62 +103,138 @@ func undo(ctx context.Context, e *env, o undoOptions) error {
 	if o.list {
 		return e.listReceipts(o, id)
 	}
-	r, err := e.receiptOf(&o, id)
+	receipts, err := e.receiptsOf(&o, id)
 	if err != nil {
 		return err
 	}
-	if r.ClusterID != id {
-		return &reset.RefusedError{Group: r.Plan.Group, Reasons: []string{fmt.Sprintf("the receipt is of cluster %s, this is %s", r.ClusterID, id)}}
-	}
-	plan, err := planUndo(bound, cl, r, o)
+	plans, err := planUndo(bound, cl, receipts, o)
 	if err != nil {
 		return contextError(bound, err)
 	}
-	e.note("group %s: change of %s, made with: %s", r.Plan.Group, r.Time, shellLine(r.Command))
-	if r.State == reset.ReceiptStarted {
-		e.note("that change did not end: what it wrote is found out from what is committed now")
-	}
-	return e.changeGroups(ctx, cl, []reset.Plan{plan}, o.changeOptions)
+	e.tellReceipts(receipts)
+	return e.changeGroups(ctx, cl, plans, o.changeOptions)
 }
 
-func planUndo(ctx context.Context, cl *kgo.Client, r *reset.Receipt, o undoOptions) (reset.Plan, error) {
-	wanted := r.Undo()
-	if len(wanted) == 0 {
-		return reset.Plan{}, fmt.Errorf("group %s: the change of %s wrote nothing: %w", r.Plan.Group, r.Time, errNoReceipt)
+func planUndo(ctx context.Context, cl *kgo.Client, receipts []*reset.Receipt, o undoOptions) ([]reset.Plan, error) {
+	var all []reset.Restoring
+	for _, r := range receipts {
+		wanted := r.Undo()
+		if len(wanted) == 0 {
+			return nil, fmt.Errorf("group %s: the change of %s wrote nothing: %w", r.Plan.Group, r.Time, errNoReceipt)
+		}
+		all = append(all, reset.Restoring{Group: r.Plan.Group, Wanted: wanted, Type: r.Plan.Type})
 	}
-	return reset.New(cl).RestorePlan(ctx, r.Plan.Group, wanted, reset.RestoreOptions{
+	return reset.New(cl).RestorePlans(ctx, all, reset.RestoreOptions{
 		Kind: reset.KindUndo, SameCluster: true, Outside: true, EvenIfMoved: o.evenIfMoved,
 	})
 }
 
-// receiptOf finds the receipt: the one that is named, or the group's last one.
-func (e *env) receiptOf(o *undoOptions, cluster string) (*reset.Receipt, error) {
-	if o.receipt != "" {
-		r, err := reset.ReadReceipt(o.receipt)
-		if err != nil {
-			return nil, usagef("--receipt: %s", err)
+// tellReceipts says what is undone; groups of one change together.
+func (e *env) tellReceipts(receipts []*reset.Receipt) {
+	var commands []string
+	of := map[string][]*reset.Receipt{}
+	for _, r := range receipts {
+		command := shellLine(r.Command)
+		if of[command] == nil {
+			commands = append(commands, command)
 		}
-		if o.group != "" && o.group != r.Plan.Group {
-			return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, o.group)
-		}
-		return r, nil
+		of[command] = append(of[command], r)
 	}
+	for _, command := range commands {
+		if rs := of[command]; len(rs) == 1 {
+			e.note("group %s: change of %s, made with: %s", rs[0].Plan.Group, rs[0].Time, command)
+		} else {
+			e.note("%d groups: change of %s, made with: %s", len(rs), rs[0].Time, command)
+		}
+	}
+	for _, r := range receipts {
+		switch {
+		case r.State != reset.ReceiptStarted:
+		case len(receipts) == 1:
+			e.note("that change did not end: what it wrote is found out from what is committed now")
+		default:
+			e.note("group %s: that change did not end: what it wrote is found out from what is committed now", r.Plan.Group)
+		}
+	}
+}
+
+// receiptsOf finds the receipts: the one that is named, or the last one of each
+// group.
+func (e *env) receiptsOf(o *undoOptions, cluster string) (out []*reset.Receipt, err error) {
+	if o.receipt == "" {
+		out, err = e.lastReceipts(o, cluster)
+	} else {
+		var r *reset.Receipt
+		r, err = e.receiptNamed(o)
+		out = []*reset.Receipt{r}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range out {
+		if r.ClusterID != cluster {
+			return nil, &reset.RefusedError{Group: r.Plan.Group, Reasons: []string{fmt.Sprintf("the receipt is of cluster %s, this is %s", r.ClusterID, cluster)}}
+		}
+	}
+	return out, nil
+}
+
+func (e *env) receiptNamed(o *undoOptions) (*reset.Receipt, error) {
+	r, err := reset.ReadReceipt(o.receipt)
+	if err != nil {
+		return nil, usagef("--receipt: %s", err)
+	}
+	if len(o.groups) == 1 && o.groups[0] != r.Plan.Group && !glob(o.groups[0])(r.Plan.Group) {
+		return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, literal(o.groups[0]))
+	}
+	return r, nil
+}
+
+// lastReceipts are the newest of each group that is meant, in the order of names.
+func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, error) {
 	found, err := e.findReceipts(cluster)
 	if err != nil {
 		return nil, err
 	}
-	if o.group == "" {
-		if o.group, err = onlyGroupOf(found); err != nil {
+	if len(o.groups) == 0 {
+		only, err := onlyGroupOf(found)
+		if err != nil {
 			return nil, err
 		}
-		e.note("group %s: the only one with receipts", o.group)
+		o.groups = []string{escapeGlob(only)}
+		e.note("group %s: the only one with receipts", only)
 	}
-	for _, r := range slices.Backward(found) {
-		if r.Plan.Group == o.group {
-			return r, nil
+	last := map[string]*reset.Receipt{}
+	for _, r := range found {
+		last[r.Plan.Group] = r
+	}
+	chosen := map[string]bool{}
+	many := false
+	for _, pattern := range o.groups {
+		if last[pattern] != nil { // a name as it is, whatever is in it
+			chosen[pattern] = true
+			continue
+		}
+		many = many || isGlob(pattern)
+		matches, any := glob(pattern), false
+		for group := range last {
+			if matches(group) {
+				chosen[group], any = true, true
+			}
+		}
+		if !any {
+			return nil, fmt.Errorf("group %s: %w in %s", literal(pattern), errNoReceipt, e.receipts(e.Args).Dir)
 		}
 	}
-	return nil, fmt.Errorf("group %s: %w in %s", o.group, errNoReceipt, e.receipts(e.Args).Dir)
+	names := slices.Sorted(maps.Keys(chosen))
+	if err := checkExpected(selection{patterns: o.groups}, groups{names: names, many: many}, o.expect, o.execute); err != nil {
+		return nil, err
+	}
+	out := make([]*reset.Receipt, len(names))
+	for i, name := range names {
+		out[i] = last[name]
+	}
+	return out, nil
 }
 
 func onlyGroupOf(found []*reset.Receipt) (string, error) {
@@ -209,11 +288,15 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 	}
 	rows := []receiptRow{}
 	for _, r := range slices.Backward(found) {
-		if o.group == "" || r.Plan.Group == o.group {
+		if len(o.groups) == 0 || slices.ContainsFunc(o.groups, func(p string) bool { return glob(p)(r.Plan.Group) }) {
 			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), r.Command})
 		}
 	}
-	return render.Write(e.Stdout, o.format, render.Result[receiptRow, receiptRow]{
+	return render.Write(e.Stdout, o.format, receiptsView(rows, cluster))
+}
+
+func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, receiptRow] {
+	return render.Result[receiptRow, receiptRow]{
 		Name:  "receipts",
 		Rows:  rowsOf(rows),
 		Tail:  func() any { return receiptsTail{cluster} },
@@ -226,7 +309,7 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 				}),
 			})
 		},
-	})
+	}
 }
 
 // shellLine is a command as it would be typed.

@@ -11,8 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
-	"offsets/internal/duration"
-	"offsets/internal/render"
 )
 
 func waitCommand(e *env) *cli.Command {
@@ -25,21 +23,11 @@ func waitCommand(e *env) *cli.Command {
 			"   offsets wait billing --max-lag 0 --timeout 10m --stable 3\n" +
 			"   offsets wait billing --state Empty --timeout 1m\n\n" +
 			"Exit: 0 the conditions hold, 3 they did not until the time was up, 1 failed or no such group.",
-		Flags: slices.Concat(groupFlags(), limitFlags(), []cli.Flag{
-			&cli.IntFlag{Name: "stable", Value: 1, Usage: "how many times in a row, `N`, the conditions must hold"},
-			&cli.StringFlag{Name: "interval", Value: "1s", Usage: "`DURATION` between two looks"},
-		}),
+		Flags: slices.Concat(groupFlags(), limitFlags(), lookFlags("how many times in a row, `N`, the conditions must hold")),
 		Action: func(c *cli.Context) error {
-			o := waitOptions{stable: c.Int("stable")}
-			var err error
-			if o.checkOptions, err = checkOptionsOf(e, c); err != nil {
+			o, err := checkOptionsOf(e, c)
+			if err != nil {
 				return err
-			}
-			if o.interval, err = duration.Parse(c.String("interval")); err != nil || o.interval <= 0 {
-				return usagef("--interval %q: want a duration such as 1s", c.String("interval"))
-			}
-			if o.stable < 1 {
-				return usagef("--stable %d: want 1 or more", o.stable)
 			}
 			if l := &o.limits; l.MaxLag == nil && l.MaxPartitionLag == nil && l.MaxBehind == nil && len(l.States) == 0 && l.MinMembers == nil {
 				l.MaxLag = new(int64)
@@ -49,13 +37,7 @@ func waitCommand(e *env) *cli.Command {
 	}
 }
 
-type waitOptions struct {
-	checkOptions
-	stable   int
-	interval time.Duration
-}
-
-func waitFor(ctx context.Context, e *env, o waitOptions) error {
+func waitFor(ctx context.Context, e *env, o checkOptions) error {
 	cl, bound, done, err := o.connectForChange(ctx)
 	if err != nil {
 		return err
@@ -67,7 +49,7 @@ func waitFor(ctx context.Context, e *env, o waitOptions) error {
 	told := ""
 	for held := 0; held < o.stable; {
 		o.Now = e.Now()
-		f, err := e.judge(bound, cluster, o.checkOptions)
+		f, err := e.judge(bound, cluster, o)
 		var usage *usageError
 		switch {
 		case errors.As(err, &usage):
@@ -97,7 +79,7 @@ func waitFor(ctx context.Context, e *env, o waitOptions) error {
 		case <-time.After(o.interval):
 		}
 	}
-	return render.Write(e.Stdout, o.format, verdictsView(last))
+	return e.writeFindings(last, o)
 }
 
 // waitingFor says in a line what does not hold.
@@ -115,8 +97,8 @@ func waitingFor(f *findings, failure error) string {
 			out = append(out, v.Group+": "+what)
 		}
 	}
-	for _, p := range f.problems {
-		out = append(out, p.What+": "+p.Error)
+	for _, p := range foldProblems(f.problems) {
+		out = append(out, problemLine(p))
 	}
 	if len(out) > 3 {
 		out = append(out[:3], fmt.Sprintf("and %d more", len(out)-3))
@@ -126,7 +108,7 @@ func waitingFor(f *findings, failure error) string {
 
 // waitedInVain: the time is up. What was last seen is shown; a group that never
 // came is unknown.
-func (e *env) waitedInVain(ctx context.Context, o waitOptions, last *findings, failure error) error {
+func (e *env) waitedInVain(ctx context.Context, o checkOptions, last *findings, failure error) error {
 	cause := context.Cause(ctx)
 	var timeout *timeoutError
 	if !errors.As(cause, &timeout) {
@@ -138,7 +120,7 @@ func (e *env) waitedInVain(ctx context.Context, o waitOptions, last *findings, f
 	if len(last.verdicts) == 0 {
 		return last.err()
 	}
-	err := render.Write(e.Stdout, o.format, verdictsView(last))
+	err := e.writeFindings(last, o)
 	if last.err() == nil { // it held, but not often enough
 		return errors.Join(err, &conditionError{unstable: o.stable})
 	}

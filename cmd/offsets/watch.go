@@ -62,7 +62,7 @@ type watcher struct {
 // look describes once. That the brokers do not answer for a while is said, and
 // is not the end; the context of connectWatched knows when it is.
 func (w *watcher) look(ctx context.Context, cluster *inspect.Cluster) error {
-	limited, cancel := context.WithTimeoutCause(ctx, w.o.timeout, &timeoutError{w.o.timeout})
+	limited, cancel := context.WithTimeoutCause(ctx, w.o.timeout, &timeoutError{after: w.o.timeout})
 	defer cancel()
 	now := w.e.Now()
 	w.o.Now = now
@@ -122,8 +122,8 @@ func (w *watcher) row(now time.Time, group string, p inspect.Partition, key watc
 	return row
 }
 
-func (w *watcher) write(now time.Time, rows []watched) error {
-	view := render.Result[watched, watched]{
+func (w *watcher) view(now time.Time, rows []watched) render.Result[watched, watched] {
+	return render.Result[watched, watched]{
 		Rows:  rowsOf(rows),
 		Lines: one[watched],
 		Sections: func(rows iter.Seq[watched]) iter.Seq[render.Section] {
@@ -143,6 +143,10 @@ func (w *watcher) write(now time.Time, rows []watched) error {
 			})
 		},
 	}
+}
+
+func (w *watcher) write(now time.Time, rows []watched) error {
+	view := w.view(now, rows)
 	format := w.o.format
 	if format.IsTable() && w.e.StdoutIsTerminal {
 		if _, err := fmt.Fprint(w.e.Stdout, "\x1b[H\x1b[2J"); err != nil {

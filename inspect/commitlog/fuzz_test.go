@@ -103,7 +103,7 @@ func BenchmarkCommitRef(b *testing.B) {
 func BenchmarkReplay(b *testing.B) {
 	key := commitlog.OffsetCommitKey{Group: "group_1", Topic: "offset_commit", Partition: 3}.Encode()
 	value := plainCommit()
-	r := commitlog.NewReplay()
+	r := commitlog.NewReplay(commitlog.AtTheEnd)
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Record(key, value, 1, 1, -1)

@@ -12,6 +12,8 @@ const (
 	TypeLegacyOffsetCommit = 0
 	TypeOffsetCommit       = 1
 	TypeGroupMetadata      = 2
+	TypeShareGroupMetadata = 11
+	TypeShareGroupState    = 15
 )
 
 // Kind is a record's schema name in snake case.

@@ -246,3 +246,37 @@ func TestWide(t *testing.T) {
 		}
 	}
 }
+
+// A wide cell far down must not push its line out of shape where all rows are
+// held; an optional column that only a late row fills is there.
+func TestHeldTableAligns(t *testing.T) {
+	rows := make([][]string, 1500)
+	for i := range rows {
+		rows[i] = []string{"g", "", "1"}
+	}
+	rows[1400] = []string{"日本語-グループ", "late", "22"}
+	type row struct{}
+	result := render.Result[row, row]{
+		Rows: func(func(row, error) bool) {},
+		Sections: func(iter.Seq[row]) iter.Seq[render.Section] {
+			return slices.Values([]render.Section{{
+				Columns: []render.Column{{Name: "GROUP"}, {Name: "NOTE", Optional: true}, {Name: "N", Right: true}},
+				Rows:    slices.Values(rows), Held: true,
+			}})
+		},
+	}
+	var b bytes.Buffer
+	if err := render.Write(&b, render.Table, result); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	want := map[int]string{0: "GROUP            NOTE   N", 1: "g                -      1", 1401: "日本語-グループ  late  22"}
+	for i, line := range want {
+		if lines[i] != line {
+			t.Errorf("line %d: %q, want %q", i, lines[i], line)
+		}
+	}
+	if len(lines) != len(rows)+1 {
+		t.Errorf("%d lines, want %d", len(lines), len(rows)+1)
+	}
+}

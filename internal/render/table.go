@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -28,6 +29,9 @@ type Section struct {
 	// Live writes each row when it comes, with the widths that the columns
 	// name: for streams without an end.
 	Live bool
+	// Held: the rows are in memory, and Rows may be ranged over again. Then all
+	// of them decide on the widths, and not only the first.
+	Held bool
 }
 
 // Column is one column of a table.
@@ -50,7 +54,8 @@ const gap = "  "
 // written by that one.
 const smallTable = 200
 
-// widthRows is how many first rows decide on the widths of a long table.
+// widthRows is how many first rows decide on the widths of a long table whose
+// rows are not held.
 const widthRows = 1000
 
 func (r Result[R, L]) writeTable(w io.Writer, wide bool) error {
@@ -149,7 +154,7 @@ func (s Section) write(w io.Writer) error {
 }
 
 func (s Section) writeLive(w io.Writer) error {
-	p := newPlain(w, s.Columns, nil)
+	p := newPlain(w, s.Columns, func(func([]string) bool) {})
 	for row := range s.Rows {
 		if err := p.write(clean(row)); err != nil {
 			return err
@@ -158,15 +163,30 @@ func (s Section) writeLive(w io.Writer) error {
 	return nil
 }
 
-func (s Section) writeRows(w io.Writer, head [][]string, next func() ([]string, bool)) error {
-	columns, keep := s.used(head)
-	for i := range head {
-		head[i] = keep(head[i])
+func (s Section) writeRows(w io.Writer, whole [][]string, next func() ([]string, bool)) error {
+	columns, keep := s.used(slices.Values(whole))
+	head := make([][]string, len(whole))
+	for i := range whole {
+		head[i] = keep(whole[i])
 	}
 	if len(head) <= smallTable {
 		return small(w, columns, head)
 	}
-	p := newPlain(w, columns, head)
+	widths := slices.Values(head)
+	if s.Held && len(head) == widthRows {
+		columns, keep = s.used(s.Rows)
+		widths = func(yield func([]string) bool) {
+			for row := range s.Rows {
+				if !yield(keep(clean(row))) {
+					return
+				}
+			}
+		}
+		for i := range head {
+			head[i] = keep(whole[i])
+		}
+	}
+	p := newPlain(w, columns, widths)
 	for _, r := range head {
 		if err := p.write(r); err != nil {
 			return err
@@ -183,16 +203,18 @@ func (s Section) writeRows(w io.Writer, head [][]string, next func() ([]string, 
 	}
 }
 
-// used drops optional columns that are empty in all of the first rows.
-func (s Section) used(head [][]string) ([]Column, func([]string) []string) {
+// used drops optional columns that are empty in all of the rows.
+func (s Section) used(rows iter.Seq[[]string]) ([]Column, func([]string) []string) {
+	filled := make([]bool, len(s.Columns))
+	for row := range rows {
+		for i, cell := range row {
+			filled[i] = filled[i] || cell != ""
+		}
+	}
 	var columns []Column
 	var index []int
 	for i, c := range s.Columns {
-		filled := !c.Optional
-		for _, row := range head {
-			filled = filled || row[i] != ""
-		}
-		if filled {
+		if filled[i] || !c.Optional {
 			columns = append(columns, c)
 			index = append(index, i)
 		}
@@ -259,14 +281,14 @@ type plain struct {
 	line    []byte
 }
 
-func newPlain(w io.Writer, columns []Column, head [][]string) *plain {
+func newPlain(w io.Writer, columns []Column, head iter.Seq[[]string]) *plain {
 	p := &plain{w: w, columns: columns, width: make([]int, len(columns))}
 	header := make([]string, len(columns))
 	for i, c := range columns {
 		header[i] = c.Name
 		p.width[i] = max(c.Width, runewidth.StringWidth(c.Name))
 	}
-	for _, row := range head {
+	for row := range head {
 		for i, cell := range row {
 			p.width[i] = max(p.width[i], runewidth.StringWidth(cell))
 		}

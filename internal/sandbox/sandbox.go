@@ -38,6 +38,9 @@ type Options struct {
 	// Lose is asked before a request that changes a group is answered, when it
 	// has been carried out; an error breaks the connection instead.
 	Lose func(key kmsg.Key) error
+	// Silent is asked for every request; true is one that is never answered, nor
+	// is what comes behind it on its connection.
+	Silent func(req kmsg.Request) bool
 }
 
 // Sandbox is a running broker.
@@ -90,7 +93,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 		kfake.AllowAutoTopicCreation(),
 		kfake.DefaultNumPartitions(1),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
-			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse, lose: o.Lose}, nil
+			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse, lose: o.Lose, silent: o.Silent}, nil
 		}),
 	}
 	if len(o.Configs) > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"offsets/inspect"
@@ -298,6 +299,45 @@ func TestDifferences(t *testing.T) {
 				if c.Key == "group.min.session.timeout.ms" && *c.Value != "6000" {
 					t.Errorf("got %s", *c.Value)
 				}
+			}
+		},
+		"an offset commit of a transaction": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			adm := kadm.NewClient(cl)
+			producer := client(t, s, kgo.TransactionalID("x"))
+			id, epoch, err := producer.ProducerID(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			add := kmsg.NewPtrAddOffsetsToTxnRequest()
+			add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = "x", id, epoch, "g"
+			commit := kmsg.NewPtrTxnOffsetCommitRequest()
+			commit.TransactionalID, commit.ProducerID, commit.ProducerEpoch, commit.Group, commit.Generation = "x", id, epoch, "g", -1
+			ct, cp := kmsg.NewTxnOffsetCommitRequestTopic(), kmsg.NewTxnOffsetCommitRequestTopicPartition()
+			ct.Topic, cp.Offset, cp.LeaderEpoch = "t", 3, -1
+			topics, err := adm.ListTopics(t.Context(), "t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ct.TopicID, ct.Partitions = topics["t"].ID, append(ct.Partitions, cp)
+			commit.Topics = append(commit.Topics, ct)
+			end := kmsg.NewPtrEndTxnRequest()
+			end.TransactionalID, end.ProducerID, end.ProducerEpoch, end.Commit = "x", id, epoch, true
+			for _, do := range []func() error{
+				func() error { _, err := add.RequestWith(t.Context(), producer); return err },
+				func() error { _, err := commit.RequestWith(t.Context(), producer); return err },
+				func() error {
+					var os kadm.Offsets
+					os.Add(kadm.Offset{Topic: "t", At: 12, LeaderEpoch: -1})
+					return adm.CommitAllOffsets(t.Context(), "g", os)
+				},
+				func() error { _, err := end.RequestWith(t.Context(), producer); return err },
+			} {
+				if err := do(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := adm.FetchOffsets(t.Context(), "g"); err != nil || got["t"][0].At != 3 {
+				t.Errorf("got %+v, %v", got, err)
 			}
 		},
 		"JoinGroup is answered at once": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {

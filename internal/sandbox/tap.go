@@ -18,6 +18,7 @@ type tapListener struct {
 	log    *commitLog
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
+	silent func(kmsg.Request) bool
 }
 
 func (l *tapListener) Addr() net.Addr { return l.addr }
@@ -27,7 +28,7 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, pending: map[int32]pendingRequest{}}, nil
+	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, pending: map[int32]pendingRequest{}}, nil
 }
 
 // tap sees the requests that kfake reads and the responses that it writes.
@@ -36,11 +37,13 @@ type tap struct {
 	log    *commitLog
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
+	silent func(kmsg.Request) bool
 
 	in  bytes.Buffer // request bytes not yet parsed; used by kfake's one reader
 	out bytes.Buffer // response bytes not yet complete; used by its one writer
 
 	mu      sync.Mutex
+	mute    bool                     // a request was not answered
 	pending map[int32]pendingRequest // by correlation id
 }
 
@@ -50,6 +53,8 @@ type pendingRequest struct {
 	clientID string
 	// before is what must be known from before the request is carried out.
 	before any
+	// silent: it is not answered.
+	silent bool
 }
 
 // Read gives kfake the client's bytes, and looks at complete requests first.
@@ -84,6 +89,9 @@ func (t *tap) Write(p []byte) (int, error) {
 			t.Conn.Close()
 			return 0, err
 		}
+		if t.mute {
+			continue
+		}
 		size := binary.BigEndian.AppendUint32(nil, uint32(len(frame)))
 		if _, err := (&net.Buffers{size, frame}).WriteTo(t.Conn); err != nil {
 			return 0, err
@@ -115,7 +123,9 @@ func (t *tap) request(frame []byte) error {
 			return err
 		}
 	}
-	if !t.log.wants(kmsg.Key(key)) {
+	own := clientID != nil && *clientID == ownClientID
+	wants := t.log.wants(kmsg.Key(key))
+	if !wants && (t.silent == nil || own) {
 		return nil
 	}
 	req := kmsg.RequestForKey(key)
@@ -126,7 +136,14 @@ func (t *tap) request(frame []byte) error {
 	if err := req.ReadFrom(r.Src); err != nil {
 		return nil
 	}
-	p := pendingRequest{req: req, before: t.log.before(req)}
+	silent := t.silent != nil && !own && t.silent(req)
+	if !wants && !silent {
+		return nil
+	}
+	p := pendingRequest{req: req, silent: silent}
+	if wants {
+		p.before = t.log.before(req)
+	}
 	if clientID != nil {
 		p.clientID = *clientID
 	}
@@ -144,6 +161,9 @@ func (t *tap) response(frame []byte) error {
 	delete(t.pending, corr)
 	t.mu.Unlock()
 	if !ok {
+		return nil
+	}
+	if t.mute = t.mute || p.silent; t.mute && !t.log.wants(kmsg.Key(p.req.Key())) {
 		return nil
 	}
 	resp := p.req.ResponseKind()

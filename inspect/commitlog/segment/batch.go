@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -61,6 +62,7 @@ type Batch struct {
 
 	records []byte // compressed, if it is
 	legacy  []byte // the whole of it in format v0 or v1; else nil
+	unpack  *unpacker
 }
 
 // IsTransactional says whether the batch was written in a transaction.
@@ -106,6 +108,9 @@ func parse(src []byte, position int64, crcTable *crc32.Table) (*Batch, error) {
 		NumRecords:      int32(binary.BigEndian.Uint32(src[57:])),
 		records:         src[headerSize:],
 	}
+	if b.NumRecords < 0 || b.LastOffsetDelta < 0 || b.BaseOffset > math.MaxInt64-1-int64(b.LastOffsetDelta) {
+		return nil, fmt.Errorf("%w: %d of them up to %d behind offset %d", ErrRecords, b.NumRecords, b.LastOffsetDelta, b.BaseOffset)
+	}
 	return b, nil
 }
 
@@ -125,9 +130,9 @@ func (b *Batch) Records(f func(Record) error) error {
 	}
 	src := b.records
 	if codec := b.Attributes & 7; codec != 0 {
-		plain, err := kgo.DefaultDecompressor().Decompress(src, kgo.CompressionCodecType(codec))
+		plain, err := b.unpack.unpack(src, kgo.CompressionCodecType(codec))
 		if err != nil {
-			return fmt.Errorf("%w: decompressing: %w", ErrRecords, err)
+			return err
 		}
 		src = plain
 	}

@@ -47,7 +47,7 @@ func parseLegacy(src []byte, position int64) (*Batch, error) {
 func (b *Batch) legacyRecords(f func(Record) error) error {
 	part, _ := kgo.ProcessFetchPartition(
 		kgo.ProcessFetchPartitionOpts{},
-		&kmsg.FetchResponseTopicPartition{RecordBatches: b.legacy}, kgo.DefaultDecompressor(), nil)
+		&kmsg.FetchResponseTopicPartition{RecordBatches: b.legacy}, b.unpack.decompressor(min(maxUnpackedLegacy, b.unpack.most())), nil)
 	for _, r := range part.Records {
 		rec := Record{Offset: r.Offset, Timestamp: NoTimestamp, Key: r.Key, Value: r.Value}
 		if b.legacy[magicOffset] == 1 {

@@ -37,11 +37,22 @@ type Reader struct {
 	eof      bool
 	crc      *crc32.Table
 	markers  bool // step over everything else
+	unpack   unpacker
 }
 
 // NewReader returns a reader of batches.
 func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, crc: crc32.MakeTable(crc32.Castagnoli)}
+}
+
+// OfTopic is for batches that are not of the offsets topic: they may unpack to
+// [MaxUnpackedOfTopics] bytes.
+func (r *Reader) OfTopic() { r.unpack.limit = MaxUnpackedOfTopics }
+
+// Reset goes on with another source. What was allocated for the last one is used
+// again, so its batches are not valid any more.
+func (r *Reader) Reset(src io.Reader) {
+	r.src, r.buf, r.start, r.position, r.eof = src, r.buf[:0], 0, 0, false
 }
 
 // OnlyMarkers makes Next return control batches only. Others are stepped over
@@ -137,6 +148,7 @@ func (r *Reader) next() (*Batch, error) {
 		return nil, damage
 	}
 	r.skip(int(size))
+	b.unpack = &r.unpack
 	return b, nil
 }
 
@@ -166,11 +178,20 @@ func mayBeMarker(head []byte) bool {
 	return head[magicOffset] == 2 && binary.BigEndian.Uint16(head[21:])&0x20 != 0
 }
 
+// A search for the next batch may checksum so many bytes to begin with, and so
+// many more for each byte that it has come on. Without that bound, bytes made for
+// it cost the square of the file's size; what lies in true files is told apart by
+// its headers and needs a fraction.
+const (
+	resyncAllowance = 2 * maxBatch
+	resyncPerByte   = 16
+)
+
 // resync steps over bytes until a batch with a right checksum begins.
 func (r *Reader) resync(base int64, why error) error {
 	damage := &DamageError{Position: r.position, BaseOffset: base, Err: why}
 	r.skip(1)
-	for {
+	for checked := int64(0); ; r.skip(1) {
 		head, err := r.fill(headerSize)
 		if err != nil {
 			return err
@@ -179,22 +200,61 @@ func (r *Reader) resync(base int64, why error) error {
 			r.skip(len(head))
 			break
 		}
-		if plausible(head) {
-			size := int(binary.BigEndian.Uint32(head[8:])) + lengthOffset
-			body, err := r.fill(size)
-			if err != nil {
-				return err
-			}
-			if len(body) == size {
-				if _, err := parse(body, 0, r.crc); err == nil {
-					break
-				}
+		if !looksWhole(head) {
+			continue
+		}
+		size := int(binary.BigEndian.Uint32(head[8:])) + lengthOffset
+		if checked+int64(size) > resyncAllowance+resyncPerByte*(r.position-damage.Position) {
+			continue
+		}
+		body, err := r.fill(size)
+		if err != nil {
+			return err
+		}
+		if len(body) == size {
+			checked += int64(size)
+			if _, err := parse(body, 0, r.crc); err == nil {
+				break
 			}
 		}
-		r.skip(1)
 	}
 	damage.Size = r.position - damage.Position
 	return damage
+}
+
+// looksWhole is plausible for who has no reason to believe that a batch begins
+// here: every field of the header that can be wrong is looked at.
+func looksWhole(head []byte) bool {
+	if !plausible(head) {
+		return false
+	}
+	size := int64(binary.BigEndian.Uint32(head[8:])) + lengthOffset
+	switch head[magicOffset] {
+	case 0:
+		return legacyLooksWhole(head[17:], size-legacyV0Size)
+	case 1:
+		return len(head) >= legacyV1Size && legacyLooksWhole(head[25:], size-legacyV1Size)
+	}
+	if len(head) < headerSize {
+		return false
+	}
+	attributes := binary.BigEndian.Uint16(head[21:])
+	lastDelta := int32(binary.BigEndian.Uint32(head[23:]))
+	count := int32(binary.BigEndian.Uint32(head[57:]))
+	const known, codec, leastRecord = 0x7f, 0x07, 7
+	return attributes&^known == 0 && attributes&codec <= 4 &&
+		lastDelta >= 0 && count >= 0 && int64(count) <= int64(lastDelta)+1 &&
+		(attributes&codec != 0 || int64(count)*leastRecord <= size-headerSize)
+}
+
+// legacyLooksWhole looks at a message from its key's length on: of the bytes
+// that its size leaves for key and value, each has some or is null.
+func legacyLooksWhole(src []byte, left int64) bool {
+	if len(src) < 4 {
+		return false
+	}
+	key := int64(int32(binary.BigEndian.Uint32(src)))
+	return key >= -1 && key <= left
 }
 
 // tail takes what is left as one damaged stretch. Brokers preallocate files

@@ -6,9 +6,15 @@ import (
 	"sort"
 )
 
+// The types of markers that end transactions.
+const (
+	CommitMarker = "commit"
+	AbortMarker  = "abort"
+)
+
 // Marker is what ends a transaction.
 type Marker struct {
-	// Type is commit or abort, or "type N" for one that is not known.
+	// Type is CommitMarker or AbortMarker, or "type N" for one that is not known.
 	Type             string
 	CoordinatorEpoch int32
 }
@@ -22,9 +28,9 @@ func ParseMarker(r Record) (Marker, error) {
 	m := Marker{CoordinatorEpoch: int32(binary.BigEndian.Uint32(r.Value[2:]))}
 	switch typ := binary.BigEndian.Uint16(r.Key[2:]); typ {
 	case 0:
-		m.Type = "abort"
+		m.Type = AbortMarker
 	case 1:
-		m.Type = "commit"
+		m.Type = CommitMarker
 	default:
 		m.Type = fmt.Sprintf("type %d", typ)
 	}
@@ -62,7 +68,7 @@ func (t *Transactions) Add(b *Batch) error {
 		if err != nil {
 			return err
 		}
-		state := map[string]string{"commit": Committed, "abort": Aborted}[m.Type]
+		state := map[string]string{CommitMarker: Committed, AbortMarker: Aborted}[m.Type]
 		if state == "" {
 			return nil
 		}

@@ -1,21 +1,43 @@
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** A member of a share group, for some seconds. */
+/**
+ * A member of a share group: from when it has joined, for some ms, and until it has read so many records. It acknowledges
+ * all that it reads, and says how much that was.
+ */
 public class ShareMember {
     public static void main(String[] args) {
         Properties p = new Properties();
         p.put("bootstrap.servers", args[0]);
         p.put("group.id", args[1]);
-        try (KafkaShareConsumer<byte[], byte[]> c = new KafkaShareConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+        long most = System.currentTimeMillis() + 60_000, ms = Long.parseLong(args[3]), wanted = args.length > 4 ? Long.parseLong(args[4]) : 0;
+        long n = 0, end = most;
+        boolean joined = false;
+        try (KafkaShareConsumer<byte[], byte[]> c = new KafkaShareConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+             Admin admin = Admin.create(Map.of("bootstrap.servers", args[0]))) {
             c.subscribe(List.of(args[2]));
-            long end = System.currentTimeMillis() + Long.parseLong(args[3]);
-            while (System.currentTimeMillis() < end) {
-                c.poll(Duration.ofMillis(200));
+            while (System.currentTimeMillis() < (n < wanted ? most : end)) {
+                n += c.poll(Duration.ofMillis(200)).count();
+                c.commitSync();
+                if (!joined && isMember(admin, args[1])) {
+                    joined = true;
+                    end = System.currentTimeMillis() + ms;
+                }
             }
+        }
+        System.out.println("read " + n);
+    }
+
+    static boolean isMember(Admin admin, String group) {
+        try {
+            return admin.describeShareGroups(List.of(group)).all().get().get(group).members().stream().anyMatch(m -> !m.assignment().topicPartitions().isEmpty());
+        } catch (Exception e) {
+            return false; // the group is not there yet
         }
     }
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"offsets/inspect"
+	"offsets/internal/render"
+)
+
+// What is said of share groups in other words than of groups that commit: their
+// start offsets are not in the offsets topic, and no auto.offset.reset counts.
+
+// noteNotInLog says where the start offsets of a share group are.
+func (e *env) noteNotInLog(group string) {
+	e.note("group %s is a share group: its start offsets are not in the offsets topic (brokers keep them in __share_group_state); 'offsets describe %s' shows them", group, groupArgument(group))
+}
+
+// explainHistory says what the offsets topic cannot tell of the group. A group
+// that exists is not unknown because nothing of it is in the log.
+func (e *env) explainHistory(ctx context.Context, cluster *inspect.Cluster, h *inspect.History, group string, err error) error {
+	var unknown bool
+	if unknown = errors.Is(err, inspect.ErrUnknownGroup); err != nil && !unknown {
+		return err
+	}
+	share := h.IsShare()
+	if unknown && cluster != nil {
+		groupType, typeErr := cluster.GroupType(ctx, group)
+		if typeErr != nil {
+			return err
+		}
+		share, err = groupType == inspect.Share, nil
+		e.note("group %s exists, but the offsets topic shows no commit and no member of it", group)
+	}
+	if share {
+		e.noteNotInLog(group)
+	}
+	return err
+}
+
+// nextOfShare is nextCommand for a share group.
+func nextOfShare(g *inspect.Group) string {
+	name := groupArgument(g.Group)
+	seen := map[inspect.Status]bool{}
+	for i := range g.Partitions {
+		seen[g.Partitions[i].Status] = true
+	}
+	switch {
+	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:
+		return ""
+	case seen[inspect.PastEnd], seen[inspect.Lost], seen[inspect.NoCommit]:
+		return fmt.Sprintf("'offsets policy %s' shows from where on records are delivered", name)
+	case len(g.Members) == 0 && seen[inspect.Behind]:
+		return fmt.Sprintf("no active members; 'offsets history %s' shows when members came and went", name)
+	case seen[inspect.Behind]:
+		return fmt.Sprintf("'offsets describe %s --watch' shows whether it catches up", name)
+	}
+	return ""
+}
+
+// sharePolicySection is policySection for a share group.
+func sharePolicySection(g inspect.PolicyGroup) render.Section {
+	return render.Section{
+		Title: g.Group + ": from where on records are delivered to the share group",
+		Columns: []render.Column{
+			{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "START-OFFSET", Right: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true}, {Name: "LAG", Right: true},
+			{Name: "SITUATION"}, {Name: "DELIVERS-FROM"}, {Name: "NOTE", Optional: true}, {Name: "ERROR", Optional: true},
+		},
+		Empty: "no partitions: nobody has read with it yet",
+		Rows: cells(slices.Values(g.Partitions), func(p inspect.PolicyPartition) []string {
+			return []string{
+				p.Topic, number(&p.Partition), number(p.Committed), number(p.LogStart), number(p.LogEnd), number(p.Lag),
+				string(p.Situation), byDurationCell(shareOutcome(p)), shareNote(g, p), text(p.Error),
+			}
+		}),
+		Footer: func() string { return policyFooter(g) },
+	}
+}
+
+func shareOutcome(p inspect.PolicyPartition) *inspect.Outcome {
+	if p.Share == nil {
+		return &inspect.Outcome{}
+	}
+	return p.Share
+}
+
+// shareNote says why delivery begins there, and what is left out above.
+func shareNote(g inspect.PolicyGroup, p inspect.PolicyPartition) string {
+	var notes []string
+	if p.Situation == inspect.WithoutCommit {
+		notes = append(notes, "no start offset: share.auto.offset.reset "+text(g.ShareReset))
+	}
+	if p.Committed != nil && p.LogStart != nil && p.LogEnd != nil && p.Lag != nil {
+		if done := *p.LogEnd - max(*p.Committed, *p.LogStart) - *p.Lag; done > 0 {
+			notes = append(notes, fmt.Sprintf("%d above it are acknowledged", done))
+		}
+	}
+	return strings.Join(notes, "; ")
+}
