@@ -214,15 +214,16 @@ func TestRestoredLeaderEpoch(t *testing.T) {
 		current     *int32
 		end         int64 // where the epoch ended; -1: the leader does not know it
 		want        *int32
+		offset      int64
 	}{
-		{"all is known", true, id, ptr[int32](3), 50, ptr[int32](3)},
-		{"an earlier epoch", true, id, ptr[int32](7), 20, ptr[int32](3)},
-		{"another cluster", false, id, ptr[int32](3), 50, nil},
-		{"no topic id", true, nil, ptr[int32](3), 50, nil},
-		{"current epoch unknown", true, id, nil, 50, nil},
-		{"above the current", true, id, ptr[int32](2), 50, nil},
-		{"unknown to the leader", true, id, ptr[int32](7), -1, nil},
-		{"ended before the offset", true, id, ptr[int32](7), 19, nil},
+		{"all is known", true, id, ptr[int32](3), 50, ptr[int32](3), 20},
+		{"an earlier epoch", true, id, ptr[int32](7), 20, ptr[int32](3), 20},
+		{"another cluster", false, id, ptr[int32](3), 50, nil, 20},
+		{"no topic id", true, nil, ptr[int32](3), 50, nil, 20},
+		{"current epoch unknown", true, id, nil, 50, nil, 20},
+		{"above the current", true, id, ptr[int32](2), 50, nil, 20},
+		{"unknown to the leader", true, id, ptr[int32](7), -1, nil, 0},
+		{"ended before the offset", true, id, ptr[int32](7), 19, nil, 20},
 	} {
 		r := row(0, ptr[int64](30), 0, 50)
 		r.TopicID, r.CurrentEpoch = id, tt.current
@@ -232,7 +233,7 @@ func TestRestoredLeaderEpoch(t *testing.T) {
 			ends[tp] = tt.end
 		}
 		p := reset.Restore(inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: []inspect.Partition{r}},
-			[]reset.Wanted{{TopicPartition: tp, TopicID: tt.topicID, Commit: &inspect.Commit{Offset: 20, LeaderEpoch: 3}}},
+			[]reset.Wanted{{TopicPartition: tp, TopicID: tt.topicID, Commit: &inspect.Commit{Offset: tt.offset, LeaderEpoch: 3}}},
 			reset.RestoreOptions{Kind: reset.KindUndo, SameCluster: tt.sameCluster, Outside: true}, ends)
 		got := p.Partitions[0].ToEpoch
 		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
