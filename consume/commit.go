@@ -99,21 +99,6 @@ func (c *consumer) commitAlone(ctx context.Context, at map[topicPartition]kgo.Ep
 	return kadm.NewClient(c.admin).CommitAllOffsets(ctx, c.Group, offsets)
 }
 
-// stop commits a last time, if it shall, and leaves the group.
-func (c *consumer) stop(commit bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-	defer cancel()
-	var err error
-	if commit && c.commits() {
-		err = c.commit(ctx)
-	}
-	c.mu.Lock()
-	c.closing = true
-	c.mu.Unlock()
-	c.client.CloseAllowingRebalance()
-	return err
-}
-
 // wait keeps a partition without a position: by_duration found no record that
 // is young enough, and the Java client does not fall back to another policy.
 func (c *consumer) wait(tp topicPartition) {

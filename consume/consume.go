@@ -29,6 +29,9 @@ type consumer struct {
 	// opened is closed when client is set: the group's goroutine starts with
 	// the client, and calls back before its constructor returns.
 	opened    chan struct{}
+	own       context.Context // of client
+	abandon   func()          // ends it
+	unwatch   func() bool     // see open
 	positions *positions
 	read      int64
 	idle      bool      // the last poll had no records
@@ -52,9 +55,6 @@ const pollWait = 100 * time.Millisecond
 // the Java client (max.poll.records).
 const maxPoll = 500
 
-// stopLimit bounds the last commit and the leaving of the group.
-const stopLimit = 5 * time.Second
-
 // Run reads until the context is done or the options say enough, and then
 // stops cleanly: it commits what was processed and leaves the group. It returns
 // the number of records handled.
@@ -77,7 +77,7 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, erro
 		}
 	}
 	if o.member() {
-		err = c.join()
+		err = c.join(ctx)
 	} else {
 		err = c.assign(ctx, partitions)
 	}
@@ -92,7 +92,7 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, erro
 }
 
 // join starts a member of the group.
-func (c *consumer) join() error {
+func (c *consumer) join(ctx context.Context) error {
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(c.Group),
 		kgo.ConsumeTopics(c.Topic),
@@ -128,10 +128,7 @@ func (c *consumer) join() error {
 	if c.InstanceID != "" {
 		opts = append(opts, kgo.InstanceID(c.InstanceID))
 	}
-	var err error
-	c.client, err = kgo.NewClient(append(c.admin.Opts(), opts...)...)
-	close(c.opened)
-	return err
+	return c.open(ctx, opts...)
 }
 
 // assign starts reading partitions without membership.
@@ -153,14 +150,13 @@ func (c *consumer) assign(ctx context.Context, partitions []int32) error {
 	for tp, at := range from {
 		consume[c.Topic][tp.partition] = kgo.NewOffset().At(at.Offset).WithEpoch(at.Epoch)
 	}
-	c.client, err = kgo.NewClient(append(c.admin.Opts(),
+	err = c.open(ctx,
 		kgo.ConsumePartitions(consume),
 		kgo.FetchIsolationLevel(c.isolation()),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtCommitted()),
-	)...)
-	close(c.opened)
+	)
 	if err != nil {
 		return err
 	}
