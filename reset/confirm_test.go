@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -239,5 +240,25 @@ func TestRestoredLeaderEpoch(t *testing.T) {
 		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 			t.Errorf("%s: epoch %v, want %v (%v)", tt.name, got, tt.want, p.Partitions[0].Note)
 		}
+	}
+}
+
+// TestLookedAtAgainAfterTheWatch: the log goes on while the commits are watched.
+func TestLookedAtAgainAfterTheWatch(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", "t", 0, 25, -1, "")
+	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "5"), Now: time.Now()})
+	settle := 50 * time.Millisecond
+	err := w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: &settle, Progress: func(p reset.Progress) {
+		if p.Stage == reset.StageSettling {
+			var os kadm.Offsets
+			os.Add(kadm.Offset{Topic: "t", Partition: 0, At: 20})
+			if _, err := kadm.NewClient(w.cl).DeleteRecords(t.Context(), os); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err == nil || !strings.Contains(err.Error(), "the log now starts at 20") {
+		t.Errorf("got %v, want a refusal because of the log's start", err)
 	}
 }
