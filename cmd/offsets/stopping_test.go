@@ -123,3 +123,17 @@ func TestARequestToStopIsObeyedOnASilentBroker(t *testing.T) {
 		})
 	}
 }
+
+// Records that no broker acknowledges are not waited for as long as --timeout.
+func TestAProducerOnASilentBrokerStops(t *testing.T) {
+	b := newQuietBroker(t, func(req kmsg.Request) bool { return req.Key() != int16(kmsg.Produce) }, true)
+	p := b.start(t, nil, "produce", "t", "--template", "x", "--count", "5")
+	p.until(b.entered, "its records")
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != exitInterrupted && code != exitPartial {
+		t.Errorf("exit %d: %s", code, p.stderr.String())
+	}
+	if !strings.Contains(p.stderr.String(), "5 records were not acknowledged within 3s") {
+		t.Errorf("stderr: %s", p.stderr.String())
+	}
+}
