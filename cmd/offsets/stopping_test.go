@@ -137,3 +137,19 @@ func TestAProducerOnASilentBrokerStops(t *testing.T) {
 		t.Errorf("stderr: %s", p.stderr.String())
 	}
 }
+
+// An age that could not be read in time is null, and that is said.
+func TestDescribeTimeThatRunsOutOfTimeSaysSo(t *testing.T) {
+	b := newQuietBroker(t, func(req kmsg.Request) bool { return req.Key() != int16(kmsg.Fetch) }, true)
+	for _, args := range [][]string{{"describe", "g", "--time"}, {"check", "g", "--max-behind", "1h"}} {
+		p := b.start(t, nil, append(args, "--timeout", "2s")...)
+		if code := p.wait(); code != exitPartial && (args[0] == "describe" || code == exitDone) {
+			t.Errorf("%s: exit %d: %s", args[0], code, p.stderr.String())
+		}
+		for _, text := range []string{"timed out after 2s", "--timeout"} {
+			if !strings.Contains(p.stderr.String(), text) {
+				t.Errorf("%s: stderr: %s", args[0], p.stderr.String())
+			}
+		}
+	}
+}
