@@ -22,7 +22,7 @@ func (j *Judge) stopped(e *record.Entry, r record.Run) {
 	}
 	after := e.After.Groups[e.Group]
 	// Static members stay after a clean stop.
-	others := max(j.members[e.Group], 0) + after.Statics
+	others := len(j.dynamic[e.Group]) + after.Statics
 	if after.Members > others {
 		j.fault(e, r, "stop-member-left", "exit %d, and its member is still in %s (%s, %d members)", r.Exit, e.Group, after.State, after.Members)
 	}
