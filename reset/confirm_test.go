@@ -10,7 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"offsets/inspect"
+	"offsets/internal/sandbox"
 	"offsets/reset"
 )
 
@@ -124,5 +129,136 @@ func TestGroupOfAnotherTypeSince(t *testing.T) {
 	err := w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)})
 	if err == nil || !strings.Contains(err.Error(), "its type was consumer and is classic") {
 		t.Errorf("got %v, want a refusal because of the type", err)
+	}
+}
+
+// TestCommittedAgainSince: the same offset with other metadata is another commit.
+func TestCommittedAgainSince(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", "t", 0, 5, -1, "")
+	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "earliest"), Now: time.Now()})
+	w.commit("g", "t", 0, 5, -1, "note")
+	err := w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration)})
+	if err == nil || !strings.Contains(err.Error(), "committed again, with other metadata") {
+		t.Errorf("got %v, want a refusal because of the metadata", err)
+	}
+}
+
+// TestUndoExpectsTheMetadata: whoever commits the same offset with metadata of its
+// own has been there since.
+func TestUndoExpectsTheMetadata(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", "t", 0, 5, -1, "")
+	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "9"), Now: time.Now()})
+	if err := w.changer.Apply(t.Context(), &p, reset.ApplyOptions{Receipts: w.receipts(), Settle: new(time.Duration)}); err != nil {
+		t.Fatal(err)
+	}
+	w.commit("g", "t", 0, 9, -1, "mine")
+	if _, err := w.undo("g", false); err == nil || !strings.Contains(err.Error(), "somebody has moved it since") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+// TestOverwrittenWhileReadBack: a commit that comes between a write and its
+// read-back is seen.
+func TestOverwrittenWhileReadBack(t *testing.T) {
+	var commitOther func()
+	var once sync.Once
+	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1}, Silent: func(req kmsg.Request) bool {
+		// The first look at the commits behind the write.
+		if _, ok := req.(*kmsg.OffsetFetchRequest); ok && commitOther != nil {
+			once.Do(commitOther)
+		}
+		return false
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	client := func() *kgo.Client {
+		cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cl.Close)
+		return cl
+	}
+	w := &world{t, client(), nil, t.TempDir()}
+	w.changer = reset.New(w.cl)
+	if err := w.cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("a")}, &kgo.Record{Topic: "t", Value: []byte("b")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	w.commit("g", "t", 0, 2, -1, "")
+	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "earliest"), Now: time.Now()})
+	other := &world{t, client(), nil, ""}
+	err = w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration), Progress: func(p reset.Progress) {
+		if p.Stage == reset.StageWriting {
+			commitOther = func() { other.commit("g", "t", 0, 1, -1, "") }
+		}
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+	if p.Verified == nil || *p.Verified != reset.Overwritten {
+		t.Errorf("verified %v, want overwritten", p.Verified)
+	}
+}
+
+// TestRestoredLeaderEpoch: a commit keeps its leader epoch only where that is sure
+// to be right: too high a one hangs Java consumers.
+func TestRestoredLeaderEpoch(t *testing.T) {
+	id := ptr("id")
+	for _, tt := range []struct {
+		name        string
+		sameCluster bool
+		topicID     *string // of the commit
+		current     *int32
+		end         int64 // where the epoch ended; -1: the leader does not know it
+		want        *int32
+		offset      int64
+	}{
+		{"all is known", true, id, ptr[int32](3), 50, ptr[int32](3), 20},
+		{"an earlier epoch", true, id, ptr[int32](7), 20, ptr[int32](3), 20},
+		{"another cluster", false, id, ptr[int32](3), 50, nil, 20},
+		{"no topic id", true, nil, ptr[int32](3), 50, nil, 20},
+		{"current epoch unknown", true, id, nil, 50, nil, 20},
+		{"above the current", true, id, ptr[int32](2), 50, nil, 20},
+		{"unknown to the leader", true, id, ptr[int32](7), -1, nil, 0},
+		{"ended before the offset", true, id, ptr[int32](7), 19, nil, 20},
+	} {
+		r := row(0, ptr[int64](30), 0, 50)
+		r.TopicID, r.CurrentEpoch = id, tt.current
+		tp := inspect.TopicPartition{Topic: r.Topic, Partition: 0}
+		ends := map[inspect.TopicPartition]int64{}
+		if tt.end >= 0 {
+			ends[tp] = tt.end
+		}
+		p := reset.Restore(inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: []inspect.Partition{r}},
+			[]reset.Wanted{{TopicPartition: tp, TopicID: tt.topicID, Commit: &inspect.Commit{Offset: tt.offset, LeaderEpoch: 3}}},
+			reset.RestoreOptions{Kind: reset.KindUndo, SameCluster: tt.sameCluster, Outside: true}, ends)
+		got := p.Partitions[0].ToEpoch
+		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
+			t.Errorf("%s: epoch %v, want %v (%v)", tt.name, got, tt.want, p.Partitions[0].Note)
+		}
+	}
+}
+
+// TestLookedAtAgainAfterTheWatch: the log goes on while the commits are watched.
+func TestLookedAtAgainAfterTheWatch(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", "t", 0, 25, -1, "")
+	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "5"), Now: time.Now()})
+	settle := 50 * time.Millisecond
+	err := w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: &settle, Progress: func(p reset.Progress) {
+		if p.Stage == reset.StageSettling {
+			var os kadm.Offsets
+			os.Add(kadm.Offset{Topic: "t", Partition: 0, At: 20})
+			if _, err := kadm.NewClient(w.cl).DeleteRecords(t.Context(), os); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err == nil || !strings.Contains(err.Error(), "the log now starts at 20") {
+		t.Errorf("got %v, want a refusal because of the log's start", err)
 	}
 }
