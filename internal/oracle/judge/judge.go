@@ -37,14 +37,13 @@ type Judge struct {
 	changes   map[string][]change // what the program changed, by group
 	plans     map[int][]planGroup // of plan files
 	live      map[string]*record.Entry
-	dynamic   map[string]map[int]bool // members without an instance id, of clients other than the program
 	faults    []Fault
 }
 
 // New returns a judge for one script.
 func New(release string) *Judge {
 	return &Judge{Model: model.New(), Release: release, entries: map[int]*record.Entry{}, sources: map[int]map[record.TP][]record.Record{},
-		odd: map[string]bool{}, changes: map[string][]change{}, plans: map[int][]planGroup{}, live: map[string]*record.Entry{}, dynamic: map[string]map[int]bool{}}
+		odd: map[string]bool{}, changes: map[string][]change{}, plans: map[int][]planGroup{}, live: map[string]*record.Entry{}}
 }
 
 // Take judges the next entry.
@@ -75,16 +74,6 @@ func (j *Judge) prepare(e *record.Entry) {
 		j.odd[e.Topic] = false
 	case "consume.start":
 		j.live[e.Group] = e
-	case "member.join", "java.join":
-		if j.dynamic[e.Group] == nil {
-			j.dynamic[e.Group] = map[int]bool{}
-		}
-		if e.Step.Instance == "" { // also where it was not seen to join in time
-			j.dynamic[e.Group][e.Step.Member] = true
-		}
-	case "member.leave", "java.leave":
-		// java.crash: the coordinator keeps such a member until its session ends.
-		delete(j.dynamic[e.Group], e.Step.Member)
 	case "ask.export":
 		held := map[record.TP][]record.Record{}
 		for name, t := range e.Before.Topics {

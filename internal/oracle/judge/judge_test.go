@@ -134,20 +134,24 @@ func TestStoppedConsumer(t *testing.T) {
 	}
 }
 
-// TestWhoIsLeft: members of Java's clients, and static ones, are not the program's.
+// TestWhoIsLeft: members of other clients, however many, are not the program's;
+// and none of them hides one of the program's.
 func TestWhoIsLeft(t *testing.T) {
-	for members, want := range map[int][]string{2: nil, 3: {"stop-member-left"}} {
-		g := commits(nil)
-		g.State, g.Members, g.Statics = "Stable", members, 1
-		groups := map[string]record.Group{"o-g1": g}
+	for _, c := range []struct {
+		started, left int
+		want          []string
+	}{{0, 0, nil}, {0, 1, []string{"stop-member-left"}}, {1, 1, nil}} {
+		group := func(program int) map[string]record.Group {
+			g := commits(nil)
+			g.State, g.Members, g.Program = "Stable", 2+program, program
+			return map[string]record.Group{"o-g1": g}
+		}
 		j := New("4.3.1")
-		j.Take(entry(1, steps.Step{Kind: "java.join", Member: 1}, groups, groups, "", 0))
-		j.Take(entry(2, steps.Step{Kind: "java.join", Member: 2, Instance: "i1"}, groups, groups, "", 0))
-		j.Take(entry(3, steps.Step{Kind: "consume.start"}, groups, groups, "", 0))
-		e := entry(4, steps.Step{Kind: "consume.stop"}, groups, groups, "", 0)
+		j.Take(entry(1, steps.Step{Kind: "consume.start"}, group(c.started), group(c.started+1), "", 0))
+		e := entry(2, steps.Step{Kind: "consume.stop"}, group(c.started+1), group(c.left), "", 0)
 		e.Runs = []record.Run{{Argv: []string{"offsets"}, Exit: 130}}
-		if got := rules(j.Take(e)); !slices.Equal(got, want) {
-			t.Errorf("%d members: got %q, want %q", members, got, want)
+		if got := rules(j.Take(e)); !slices.Equal(got, c.want) {
+			t.Errorf("%d of its members before it, %d left: got %q, want %q", c.started, c.left, got, c.want)
 		}
 	}
 }
