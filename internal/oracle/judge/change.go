@@ -158,16 +158,16 @@ func (j *Judge) unchanged(e *record.Entry, r record.Run, what string) {
 // done: what it says it wrote is there.
 func (j *Judge) done(e *record.Entry, r record.Run, g planGroup, target string) {
 	after, has := e.After.Groups[target]
-	if r.Exit != 0 || !g.Applied || j.running(target) {
+	if r.Exit != 0 && r.Exit != 5 || !g.Applied || j.running(target) {
 		return
 	}
-	if g.DeletesGroup && has {
+	if g.DeletesGroup && has && r.Exit == 0 {
 		j.fault(e, r, "not-done", "%s was to be deleted, and is there", target)
 		return
 	}
 	for _, row := range g.Partitions {
 		tp := row.tp()
-		if row.Error != nil {
+		if row.Error != nil || r.Exit == 5 && !row.Written { // 5: some are not done
 			continue
 		}
 		if after.Type == "share" {
@@ -239,10 +239,13 @@ func (j *Judge) undone(e *record.Entry, r record.Run, g planGroup, target string
 			continue
 		}
 		row, named := rows[tp]
+		is, there := after.Commits[tp]
 		if _, here := e.After.Partition(tp); !here || named && (row.Error != nil || row.Action == "none") {
+			if had != there || is.Offset != was.Offset {
+				j.fault(e, r, "undo-partial", "exit 0, applied, and %s %s is not back: %s before the change, %s after the undo; %s", target, tp, commitText(was, had), commitText(is, there), show(row.Note))
+			}
 			continue
 		}
-		is, there := after.Commits[tp]
 		switch {
 		case had != there || had && is.Offset != was.Offset:
 			j.fault(e, r, "undo-value", "%s %s: %s before the change, %s after the undo", target, tp, commitText(was, had), commitText(is, there))
@@ -254,7 +257,7 @@ func (j *Judge) undone(e *record.Entry, r record.Run, g planGroup, target string
 	}
 	for tp, was := range last.before.Shares {
 		row, named := rows[tp]
-		if _, here := e.After.Partition(tp); !here || !has || !named || row.Error != nil || row.Action == "none" {
+		if _, here := e.After.Partition(tp); !here || !has || !named || row.Error != nil {
 			continue
 		}
 		if after.Type == "share" && startOf(after, tp) != was.Start {

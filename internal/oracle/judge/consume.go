@@ -21,9 +21,13 @@ func (j *Judge) stopped(e *record.Entry, r record.Run) {
 		return
 	}
 	after := e.After.Groups[e.Group]
-	// Static members stay after a clean stop.
-	others := max(j.members[e.Group], 0) + after.Statics
-	if after.Members > others {
+	others := after.Members - after.Program
+	// An earlier one that had to be killed stays until its session ends.
+	earlier := 0
+	if start != nil {
+		earlier = start.Before.Groups[e.Group].Program
+	}
+	if after.Program > earlier {
 		j.fault(e, r, "stop-member-left", "exit %d, and its member is still in %s (%s, %d members)", r.Exit, e.Group, after.State, after.Members)
 	}
 	last := map[record.TP]int64{}

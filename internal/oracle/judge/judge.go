@@ -37,14 +37,13 @@ type Judge struct {
 	changes   map[string][]change // what the program changed, by group
 	plans     map[int][]planGroup // of plan files
 	live      map[string]*record.Entry
-	members   map[string]int // of clients other than the program
 	faults    []Fault
 }
 
 // New returns a judge for one script.
 func New(release string) *Judge {
 	return &Judge{Model: model.New(), Release: release, entries: map[int]*record.Entry{}, sources: map[int]map[record.TP][]record.Record{},
-		odd: map[string]bool{}, changes: map[string][]change{}, plans: map[int][]planGroup{}, live: map[string]*record.Entry{}, members: map[string]int{}}
+		odd: map[string]bool{}, changes: map[string][]change{}, plans: map[int][]planGroup{}, live: map[string]*record.Entry{}}
 }
 
 // Take judges the next entry.
@@ -75,10 +74,6 @@ func (j *Judge) prepare(e *record.Entry) {
 		j.odd[e.Topic] = false
 	case "consume.start":
 		j.live[e.Group] = e
-	case "member.join":
-		j.members[e.Group]++
-	case "member.leave":
-		j.members[e.Group]--
 	case "ask.export":
 		held := map[record.TP][]record.Record{}
 		for name, t := range e.Before.Topics {

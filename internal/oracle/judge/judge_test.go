@@ -93,6 +93,9 @@ func TestLies(t *testing.T) {
 		{"reset, wrong cost", entry(2, steps.Step{Kind: "do.reset", Form: "json", Position: "number", N: 7, Execute: true}, five, seven, plan(`{"topic":"o-t1","partition":0,"from":5,"to":7,"reread":2,"skipped":0,"action":"write","written":true}`), 0), "plan-cost"},
 		{"a plan that moves", entry(2, steps.Step{Kind: "ask.plan", Form: "json", Position: "number", N: 7}, five, seven, ``, 4), "changed-by-refusal"},
 		{"undo, a sibling goes", entry(2, steps.Step{Kind: "do.undo", Form: "json", Execute: true}, shared, onlyOne, plan(``), 0), "moved-outside"},
+		{"undo, 5 and a row that it says it wrote is not there", entry(2, steps.Step{Kind: "do.undo", Form: "json", Execute: true}, five, five, plan(`{"topic":"o-t1","partition":0,"from":5,"to":7,"action":"write","written":true}`), 5), "not-done"},
+		{"check of a share group, over the limit", entry(2, steps.Step{Kind: "ask.check", Form: "json", Flags: []string{"--max-lag", "32"}}, shared, shared, `{}`, 0), "check-verdict"},
+		{"check of a share group, within it", entry(2, steps.Step{Kind: "ask.check", Form: "json", Flags: []string{"--max-lag", "33"}}, shared, shared, `{}`, 0), ""},
 		{"share group becomes classic", entry(2, steps.Step{Kind: "do.undo", Form: "json", Execute: true}, shared, five, plan(`{"topic":"o-t1","partition":0,"from":null,"to":5,"action":"write","written":true}`), 0), "type-changed"},
 		{"check, past the end", entry(2, steps.Step{Kind: "ask.check", Form: "json", Flags: []string{"--max-lag", "100"}}, huge, huge, `{}`, 0), "check-verdict"},
 	} {
@@ -127,6 +130,44 @@ func TestStoppedConsumer(t *testing.T) {
 		e.Runs = []record.Run{{Argv: []string{"offsets"}, Exit: 130, Stdout: `{"topic":"o-t1","partition":0,"offset":2}` + "\n"}}
 		if got := rules(j.Take(e)); want == "" && len(got) > 0 || want != "" && !slices.Contains(got, want) {
 			t.Errorf("committed %d: got %q, want %q", committed, got, want)
+		}
+	}
+}
+
+// TestWhoIsLeft: members of other clients, however many, are not the program's;
+// and none of them hides one of the program's.
+func TestWhoIsLeft(t *testing.T) {
+	for _, c := range []struct {
+		started, left int
+		want          []string
+	}{{0, 0, nil}, {0, 1, []string{"stop-member-left"}}, {1, 1, nil}} {
+		group := func(program int) map[string]record.Group {
+			g := commits(nil)
+			g.State, g.Members, g.Program = "Stable", 2+program, program
+			return map[string]record.Group{"o-g1": g}
+		}
+		j := New("4.3.1")
+		j.Take(entry(1, steps.Step{Kind: "consume.start"}, group(c.started), group(c.started+1), "", 0))
+		e := entry(2, steps.Step{Kind: "consume.stop"}, group(c.started+1), group(c.left), "", 0)
+		e.Runs = []record.Run{{Argv: []string{"offsets"}, Exit: 130}}
+		if got := rules(j.Take(e)); !slices.Equal(got, c.want) {
+			t.Errorf("%d of its members before it, %d left: got %q, want %q", c.started, c.left, got, c.want)
+		}
+	}
+}
+
+// TestUndoneInPart: 0 says that all is back.
+func TestUndoneInPart(t *testing.T) {
+	were := map[string]record.Group{"o-g1": commits(map[record.TP]int64{tp0: 5, tp1: 1})}
+	moved := map[string]record.Group{"o-g1": commits(map[record.TP]int64{tp0: 7, tp1: 2})}
+	half := map[string]record.Group{"o-g1": commits(map[record.TP]int64{tp0: 5, tp1: 2})}
+	answer := `{"groups":[{"group":"o-g1","applied":true,"receipt":"r","partitions":[
+		{"topic":"o-t1","partition":0,"from":7,"to":5,"action":"write","written":true},{"topic":"o-t1","partition":1,"from":2,"to":null,"action":"none","note":"left alone"}]}]}`
+	for exit, want := range map[int][]string{0: {"undo-partial"}, 5: nil} {
+		j := New("4.3.1")
+		j.changes["o-g1"] = []change{{before: were["o-g1"], had: true, after: moved["o-g1"]}}
+		if got := rules(j.Take(entry(2, steps.Step{Kind: "do.undo", Form: "json", Execute: true}, moved, half, answer, exit))); !slices.Equal(got, want) {
+			t.Errorf("exit %d: got %q, want %q", exit, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,8 +22,12 @@ func (j *Judge) check(e *record.Entry, r record.Run) {
 		}
 		return
 	}
+	if isShare(e, e.Group) {
+		j.checkShare(e, r)
+		return
+	}
 	rows, sure := j.rows(e, e.Group, false)
-	if !sure || isShare(e, e.Group) || j.running(e.Group) {
+	if !sure || j.running(e.Group) {
 		return
 	}
 	var violations []string
@@ -51,6 +56,31 @@ func (j *Judge) check(e *record.Entry, r record.Run) {
 		j.fault(e, r, "check-no-commit", "exit %d: a live group that never committed passes; %s is owned, has no commit and has records to read", r.Exit, noCommit)
 	case len(violations) == 0 && noCommit == "" && r.Exit != 0:
 		j.fault(e, r, "check-verdict", "exit %d; all holds: %s; it says: %s", r.Exit, describeRows(rows), head(r.Stdout, 300))
+	}
+}
+
+// checkShare judges the limits of lag of share groups, by what the broker counts.
+// The lag of a partition without a start offset is unknown, which is no violation.
+func (j *Judge) checkShare(e *record.Entry, r record.Run) {
+	before, after := e.Before.Groups[e.Group], e.After.Groups[e.Group]
+	if !maps.Equal(before.Shares, after.Shares) || before.Members != after.Members || j.running(e.Group) {
+		return
+	}
+	var lag, most int64
+	for tp, s := range before.Shares {
+		if _, here := settled(e, tp); !here {
+			return
+		}
+		lag, most = lag+max(0, s.Lag), max(most, s.Lag)
+	}
+	total, limited := flagNumber(e.Step.Flags, "--max-lag")
+	each, limits := flagNumber(e.Step.Flags, "--max-partition-lag")
+	over := limited && lag > total || limits && most > each
+	switch {
+	case over && r.Exit != 3:
+		j.fault(e, r, "check-verdict", "exit %d; Kafka says: lag %d, the most of a partition %d", r.Exit, lag, most)
+	case !over && (limited || limits) && r.Exit != 0:
+		j.fault(e, r, "check-verdict", "exit %d; all holds: Kafka says lag %d, the most of a partition %d; it says: %s", r.Exit, lag, most, head(r.Stdout, 300))
 	}
 }
 

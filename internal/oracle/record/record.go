@@ -55,7 +55,7 @@ type Group struct {
 	State    string `json:"state"`
 	Protocol string `json:"protocol"`
 	Members  int    `json:"members"`
-	Statics  int    `json:"statics"`
+	Program  int    `json:"program"` // of the members, those with the program's client id
 	Owned    []TP   `json:"owned"`
 
 	Commits map[TP]Commit     `json:"commits"`

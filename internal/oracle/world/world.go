@@ -19,6 +19,9 @@ import (
 	"offsets/internal/oracle/record"
 )
 
+// programID is the client id of the program; the traffic has others.
+const programID = "offsets"
+
 // Observer looks at the groups and topics of one script.
 type Observer struct {
 	cl     *kgo.Client
@@ -181,8 +184,8 @@ func (o *Observer) classic(ctx context.Context, w *record.World, groups []string
 		g := w.Groups[d.Group]
 		g.State, g.Protocol, g.Members = d.State, d.ProtocolType, len(d.Members)
 		for _, m := range d.Members {
-			if m.InstanceID != nil {
-				g.Statics++
+			if m.ClientID == programID {
+				g.Program++
 			}
 			if a, ok := m.Assigned.AsConsumer(); ok {
 				for _, t := range a.Topics {
@@ -209,8 +212,8 @@ func (o *Observer) consumer(ctx context.Context, w *record.World, groups []strin
 		g := w.Groups[d.Group]
 		g.State, g.Members = d.State, len(d.Members)
 		for _, m := range d.Members {
-			if m.InstanceID != nil {
-				g.Statics++
+			if m.ClientID == programID {
+				g.Program++
 			}
 			for topic, parts := range m.Assignment {
 				for p := range parts {
