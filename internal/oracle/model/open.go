@@ -7,9 +7,13 @@ import (
 	"offsets/internal/oracle/record"
 )
 
-// minute is what most transactions are given, less what a busy machine may
-// take: after it the broker may have aborted them.
-const minute = 50 * time.Second
+// A transaction has a minute, a short one three seconds, from when the broker
+// heard of it: after these, which are counted from before that, it may have been
+// aborted.
+const (
+	minute = 50 * time.Second
+	short  = 2500 * time.Millisecond
+)
 
 // markers is how long the marker of an end may take to come after its answer.
 const markers = 3 * time.Second
@@ -45,7 +49,9 @@ func (m *Model) transaction(e *record.Entry) {
 				t.tried = true // nobody knows how far it came
 			case e.Step.Kind == "java.txn" && e.Step.How != "abandon":
 				t.tried, t.ended = true, e.End
-			case e.Step.Kind == "txn.begin" && e.Step.How != "short":
+			case e.Step.Kind == "txn.begin" && e.Step.How == "short":
+				t.until = e.Begin.Add(short)
+			case e.Step.Kind == "txn.begin":
 				t.until = e.Begin.Add(minute)
 			}
 		}
