@@ -16,8 +16,19 @@ import (
 // in its poll steps only, so that a member that was never polled is one that
 // never commits.
 type member struct {
-	cl    *kgo.Client
-	group string
+	cl      *kgo.Client
+	group   string
+	abandon context.CancelFunc // closes its connections, without leaving
+}
+
+// close leaves the group. Behind a JoinGroup that the coordinator holds back until
+// all have joined the client library waits up to the rebalance timeout, a minute:
+// then it is gone without leaving, as a client that was killed.
+func (m *member) close() {
+	timer := time.AfterFunc(3*time.Second, m.abandon)
+	defer timer.Stop()
+	defer m.abandon()
+	m.cl.Close()
 }
 
 func (p *Player) join(ctx context.Context, s steps.Step) ([]record.Op, error) {
@@ -40,11 +51,13 @@ func (p *Player) join(ctx context.Context, s steps.Step) ([]record.Op, error) {
 		if s.Instance != "" {
 			opts = append(opts, kgo.InstanceID(s.Instance))
 		}
-		cl, err := p.client(opts...)
+		own, abandon := context.WithCancel(context.WithoutCancel(ctx))
+		cl, err := p.client(append(opts, kgo.WithContext(own))...)
 		if err != nil {
+			abandon()
 			return err
 		}
-		p.members[s.Member] = &member{cl: cl, group: p.Group(s.Group)}
+		p.members[s.Member] = &member{cl: cl, group: p.Group(s.Group), abandon: abandon}
 		select {
 		case <-assigned:
 			time.Sleep(300 * time.Millisecond) // the answer, and what the group does after it
@@ -85,7 +98,7 @@ func (p *Player) leave(_ context.Context, s steps.Step) ([]record.Op, error) {
 	}
 	delete(p.members, s.Member)
 	return p.op("member.leave", func() error {
-		m.cl.Close()
+		m.close()
 		time.Sleep(200 * time.Millisecond)
 		return nil
 	})

@@ -68,7 +68,7 @@ func (p *Player) client(opts ...kgo.Opt) (*kgo.Client, error) {
 // Close ends all clients that still run.
 func (p *Player) Close() {
 	for _, m := range p.members {
-		m.cl.Close()
+		m.close()
 	}
 	for _, t := range p.txns {
 		t.cl.Close()
