@@ -244,6 +244,7 @@ type historyEvent struct {
 	Partition *int32    `json:"partition"`
 	Committed *int64    `json:"committed"`
 	Previous  *int64    `json:"previous"`
+	Known     *bool     `json:"previous_known"`
 	Signs     []string  `json:"signs"`
 }
 
@@ -263,6 +264,7 @@ func (j *Judge) history(e *record.Entry, r record.Run) {
 			continue
 		}
 		tp := record.TP{Topic: *ev.Topic, Partition: *ev.Partition}
+		j.previous(e, r, tp, ev)
 		switch ev.Event {
 		case "commit", "tombstone", "txn_commit":
 		default:
@@ -288,6 +290,7 @@ func (j *Judge) history(e *record.Entry, r record.Run) {
 			j.fault(e, r, "history-last", "%s: nothing is told, committed is %d", tp, c.Offset)
 		}
 	}
+	j.pending(e, r, doc)
 	if !j.compacted {
 		j.rewindsTold(e, r, doc)
 	}

@@ -41,6 +41,7 @@ type Model struct {
 	// tombstone, so that the log and the coordinator differ from then on.
 	pending map[int]map[Key]bool
 	cloudy  map[Key]time.Time
+	txns    map[int]*txn
 	// Doubts are answers of the broker that are not what the operations
 	// before them promised: faults of this model, or of Kafka.
 	Doubts []string
@@ -49,7 +50,7 @@ type Model struct {
 // New returns a model that knows nothing yet.
 func New() *Model {
 	return &Model{changes: map[Key][]Change{}, busy: map[string][]span{}, records: map[string][]record.Record{}, lives: map[string][]time.Time{},
-		pending: map[int]map[Key]bool{}, cloudy: map[Key]time.Time{}}
+		pending: map[int]map[Key]bool{}, cloudy: map[Key]time.Time{}, txns: map[int]*txn{}}
 }
 
 // Before takes in what stood before a step.
@@ -62,6 +63,7 @@ func (m *Model) Before(e *record.Entry) {
 
 // After takes in what a step did.
 func (m *Model) After(e *record.Entry) {
+	m.transaction(e)
 	for _, op := range e.Ops {
 		switch op.Kind {
 		case "topic.delete":
