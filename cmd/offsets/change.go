@@ -8,15 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/urfave/cli/v2"
 
+	"offsets/cmd/offsets/internal/shell"
 	"offsets/inspect"
 	"offsets/internal/duration"
-	"offsets/internal/render"
 	"offsets/reset"
 )
 
@@ -291,14 +290,20 @@ func (e *env) changeProgress(ctx context.Context, o changeOptions, groups int) f
 const undoLines = 3
 
 // canUndo: there may be something that a receipt can put back.
-func canUndo(p *reset.Plan) bool { return p.Receipt != nil && (p.Applied || p.Verified != nil) }
+func canUndo(p *reset.Plan) bool {
+	return p.Receipt != nil && (p.Applied || p.Verified != nil) && len(p.Partitions) > 0
+}
 
 // tellUndo gives the command that undoes a change.
 func (e *env) tellUndo(p *reset.Plan, o changeOptions) {
 	if !canUndo(p) {
 		return
 	}
-	command := append([]string{"offsets", "undo", groupArgument(p.Group), "--receipt", quoted(*p.Receipt), "--execute"}, o.connection...)
+	command := []string{"offsets", "undo"}
+	if _, ok := shell.Quote(p.Group); ok { // the receipt says it, too
+		command = append(command, groupArgument(p.Group))
+	}
+	command = append(append(command, "--receipt", quoted(*p.Receipt), "--execute"), o.connection...)
 	e.note("to undo: %s", strings.Join(command, " "))
 }
 
@@ -317,8 +322,11 @@ func (e *env) tellUndoAll(plans []*reset.Plan, o changeOptions) {
 		}
 		return
 	}
-	glob := quoted(escapeGlob(commonPrefix(names)) + "*")
-	if glob[0] == '-' {
+	glob, ok := shell.Quote(escapeGlob(commonPrefix(names)) + "*")
+	if !ok {
+		glob = quoted("*")
+	}
+	if strings.HasPrefix(glob, "-") {
 		glob = "--group " + glob
 	}
 	command := append([]string{"offsets", "undo", glob, "--expect-groups", fmt.Sprint(len(names)), "--execute"}, o.connection...)
@@ -337,42 +345,26 @@ func commonPrefix(names []string) string {
 	return prefix
 }
 
-// groupArgument is a group as an argument that is not taken for a flag.
+// groupArgument is a group as an argument that is not taken for a flag; a name
+// that no shell is to see is left to the reader.
 func groupArgument(group string) string {
-	if group == "" || group[0] == '-' {
-		return "--group " + quoted(group)
+	name, ok := shell.Quote(group)
+	switch {
+	case !ok:
+		return "GROUP"
+	case group == "" || group[0] == '-':
+		return "--group " + name
 	}
-	return quoted(group)
+	return name
 }
 
-// quoted is an argument as a shell takes it. What cannot be printed is escaped in
-// the way that bash, zsh and ksh read.
+// quoted is an argument as every shell takes it. What they do not read alike is
+// left out: names are chosen by whoever may commit.
 func quoted(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r))
-	}) {
-		return s
+	if q, ok := shell.Quote(s); ok {
+		return q
 	}
-	if render.Printable(s) == s {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	var b strings.Builder
-	b.WriteString("$'")
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == '\'' || r == '\\':
-			b.WriteString(`\` + string(r))
-		case r != utf8.RuneError && unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			for i := range n {
-				fmt.Fprintf(&b, `\x%02x`, s[i])
-			}
-		}
-		s = s[n:]
-	}
-	return b.String() + "'"
+	return "…"
 }
 
 // checkExpected holds a glob or --all against --expect-groups before anything

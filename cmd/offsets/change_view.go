@@ -64,7 +64,7 @@ func planSection(p reset.Plan, done bool) render.Section {
 	}
 	return render.Section{
 		Title: title,
-		Empty: "nothing selected",
+		Empty: emptyPlan(&p),
 		Columns: []render.Column{
 			{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "FROM", Right: true}, {Name: "TO", Right: true}, {Name: "FROM-TIME", Optional: true}, {Name: "TO-TIME", Optional: true}, {Name: "LOG-START", Right: true}, {Name: "LOG-END", Right: true},
 			{Name: "REREAD", Right: true}, {Name: "SKIPPED", Right: true}, {Name: "LOST", Right: true, Optional: true}, {Name: "NOTE", Optional: true}, {Name: "ERROR", Optional: true},
@@ -90,4 +90,12 @@ func toCell(c reset.Change) string {
 		return "none"
 	}
 	return number(c.To)
+}
+
+// emptyPlan says what a plan without partitions means.
+func emptyPlan(p *reset.Plan) string {
+	if p.Deletes {
+		return "the group has no commits"
+	}
+	return "nothing selected"
 }

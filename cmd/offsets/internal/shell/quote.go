@@ -53,12 +53,12 @@ func plain(r rune) bool {
 func leads(c byte) bool { return c == '=' || c == '@' }
 
 // literal: between double quotes it is itself in all of the shells. Not so are
-// quotes, among them the curly ones, which PowerShell takes for straight ones;
-// what begins an expansion ($ and ` and %, and ! in bash and zsh); the backslash.
+// quotes, among them the curly ones, which PowerShell takes for straight ones (and
+// a single one would end the quotes of a sentence that are copied along); what begins an expansion ($ and ` and %, and ! in bash and zsh); the backslash.
 // A circumflex is an escape in some uses of cmd.exe.
 func literal(r rune) bool {
 	if r == unicode.ReplacementChar || r >= '\u2018' && r <= '\u201f' {
 		return false
 	}
-	return unicode.IsPrint(r) && !strings.ContainsRune("\"$`\\!%^", r)
+	return unicode.IsPrint(r) && !strings.ContainsRune("\"'$`\\!%^", r)
 }
