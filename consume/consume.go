@@ -107,7 +107,7 @@ func (c *consumer) join(ctx context.Context) error {
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 			if len(added) == 0 {
-				c.positions.adopt(nil, nil)
+				c.positions.adopt(nil, nil, nil)
 			}
 		}),
 		kgo.OnPartitionsRevoked(c.revoked),

@@ -14,7 +14,7 @@ func TestReached(t *testing.T) {
 	if p.reached() {
 		t.Error("before any assignment")
 	}
-	p.adopt(map[topicPartition]kgo.EpochOffset{tp: {Offset: 3}}, map[topicPartition]int64{tp: 5})
+	p.adopt(map[topicPartition]kgo.EpochOffset{tp: {Offset: 3}}, map[topicPartition]int64{tp: 5}, nil)
 	if p.reached() {
 		t.Error("at 3 of 5")
 	}
@@ -22,7 +22,7 @@ func TestReached(t *testing.T) {
 	if !p.reached() {
 		t.Error("at 5 of 5")
 	}
-	p.adopt(nil, map[topicPartition]int64{tp: 9})
+	p.adopt(nil, map[topicPartition]int64{tp: 9}, nil)
 	if !p.reached() {
 		t.Error("the target is the end at the first assignment")
 	}

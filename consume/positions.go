@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -21,18 +22,22 @@ type positions struct {
 	at map[topicPartition]kgo.EpochOffset
 	// target is the log end when the partition was first assigned.
 	target map[topicPartition]int64
+	// unchecked are past the end, with a leader epoch: whether the log was cut below
+	// them is being asked. Until when that may be waited for.
+	unchecked map[topicPartition]time.Time
 	// known: an assignment has come, if only an empty one.
 	known bool
 }
 
 func newPositions() *positions {
-	return &positions{at: map[topicPartition]kgo.EpochOffset{}, target: map[topicPartition]int64{}}
+	return &positions{at: map[topicPartition]kgo.EpochOffset{}, target: map[topicPartition]int64{}, unchecked: map[topicPartition]time.Time{}}
 }
 
 func (p *positions) set(tp topicPartition, at kgo.EpochOffset) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at[tp] = at
+	delete(p.unchecked, tp)
 }
 
 // advance moves a position forward, if the partition is still ours.
@@ -41,6 +46,7 @@ func (p *positions) advance(tp topicPartition, at kgo.EpochOffset) {
 	defer p.mu.Unlock()
 	if _, ours := p.at[tp]; ours {
 		p.at[tp] = at
+		delete(p.unchecked, tp)
 	}
 }
 
@@ -51,12 +57,19 @@ func (p *positions) get(tp topicPartition) (kgo.EpochOffset, bool) {
 	return at, ok
 }
 
+// checkPatience is how long the answer may take whether a log was cut below a
+// position. A leader that does not know the epoch gives none.
+const checkPatience = 10 * time.Second
+
 // adopt takes newly assigned partitions over, all at once: in between the
-// consumer would look as if it had nothing left to read.
-func (p *positions) adopt(at map[topicPartition]kgo.EpochOffset, targets map[topicPartition]int64) {
+// consumer would look as if it had nothing left to read. unchecked are among them.
+func (p *positions) adopt(at map[topicPartition]kgo.EpochOffset, targets map[topicPartition]int64, unchecked []topicPartition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known = true
+	for _, tp := range unchecked {
+		p.unchecked[tp] = time.Now().Add(checkPatience)
+	}
 	maps.Copy(p.at, at)
 	for tp, end := range targets {
 		if _, ok := p.target[tp]; !ok {
@@ -71,6 +84,7 @@ func (p *positions) drop(lost map[string][]int32) {
 	for topic, partitions := range lost {
 		for _, partition := range partitions {
 			delete(p.at, topicPartition{topic, partition})
+			delete(p.unchecked, topicPartition{topic, partition})
 		}
 	}
 }
@@ -83,7 +97,7 @@ func (p *positions) reached() bool {
 		return false
 	}
 	for tp, at := range p.at {
-		if at.Offset < p.target[tp] {
+		if at.Offset < p.target[tp] || time.Now().Before(p.unchecked[tp]) {
 			return false
 		}
 	}

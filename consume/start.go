@@ -73,7 +73,7 @@ func choose(p Policy, committed kgo.EpochOffset, b bounds) choice {
 // It fails as a whole, naming all partitions, where the policy is none.
 func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.EpochOffset) (map[topicPartition]kgo.EpochOffset, error) {
 	if len(committed) == 0 {
-		c.positions.adopt(nil, nil)
+		c.positions.adopt(nil, nil, nil)
 		return committed, nil
 	}
 	limits, err := c.bounds(ctx, committed)
@@ -83,6 +83,7 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 	out := make(map[topicPartition]kgo.EpochOffset, len(committed))
 	begun := make(map[topicPartition]kgo.EpochOffset, len(committed))
 	targets := make(map[topicPartition]int64, len(committed))
+	var unchecked []topicPartition
 	failures := map[string]*PolicyError{}
 	for tp, at := range committed {
 		b := limits[tp]
@@ -103,6 +104,9 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 		} else {
 			begun[tp] = ch.at
 		}
+		if ch.at.Offset > b.high && ch.at.Epoch >= 0 {
+			unchecked = append(unchecked, tp)
+		}
 		if ch.reset && at.Offset >= 0 {
 			c.event(Event{What: "reset", Positions: list(map[topicPartition]kgo.EpochOffset{tp: ch.at}), Text: fmt.Sprintf("position %d is outside the log (%d to %d)", at.Offset, b.start, b.high)})
 		}
@@ -113,7 +117,7 @@ func (c *consumer) start(ctx context.Context, committed map[topicPartition]kgo.E
 			return nil, e.sort()
 		}
 	}
-	c.positions.adopt(begun, targets)
+	c.positions.adopt(begun, targets, unchecked)
 	return out, nil
 }
 

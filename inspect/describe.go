@@ -351,6 +351,9 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	}
 	if o.Time {
 		c.behind(ctx, topics, groups, o.Now)
+		if ctx.Err() != nil { // what is not known is null, and the reader is told why
+			hidden = append(hidden, problem("age of the next unread records", context.Cause(ctx)))
+		}
 	}
 	if o.Exact {
 		c.count(ctx, topics, groups)

@@ -55,6 +55,26 @@ type Summary struct {
 // ErrNoTopic means that the topic does not exist. Nothing was written.
 var ErrNoTopic = errors.New("the topic does not exist")
 
+// DeliveryError: a record was not delivered.
+type DeliveryError struct {
+	Record  int64 // the first one's number, from 1: of lines, the line
+	Lost    int64 // how many were not delivered
+	Written int64 // how many were, before and after it
+	// Largest is the number of the largest of them: brokers refuse a batch for it.
+	Largest int64
+	Size    int // its bytes of key and value
+	Err     error
+}
+
+func (e *DeliveryError) Error() string {
+	if e.Lost > 1 {
+		return fmt.Sprintf("record %d and %d more were not delivered: %v; %d others were written", e.Record, e.Lost-1, e.Err, e.Written)
+	}
+	return fmt.Sprintf("record %d was not delivered: %v; %d others were written", e.Record, e.Err, e.Written)
+}
+
+func (e *DeliveryError) Unwrap() error { return e.Err }
+
 // CompressionNames are the values of [Options.Compression].
 func CompressionNames() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 
@@ -117,8 +137,15 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, records iter.Seq2[*kgo.
 	defer producer.Close()
 	t := &tally{byPartition: map[int32]*PartitionSummary{}, delivered: o.Delivered}
 	// Records on their way outlive an interrupt: they may arrive anyway, and
-	// the summary shall say so. Their own limit is Delivery.
-	background := context.WithoutCancel(ctx)
+	// the summary shall say so. Their own limit is Delivery, or stopLimit.
+	background, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	stopping := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(stopLimit, abandon)
+		context.AfterFunc(background, func() { timer.Stop() })
+	})
+	defer stopping()
+	n := int64(0)
 	err = func() error {
 		for r, err := range records {
 			if err != nil {
@@ -131,16 +158,26 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, records iter.Seq2[*kgo.
 			if o.Partition != nil {
 				r.Partition = *o.Partition
 			}
-			producer.Produce(background, r, t.done)
+			n++
+			number := n
+			producer.Produce(background, r, func(r *kgo.Record, err error) { t.done(number, r, err) })
 		}
 		return nil
 	}()
 	flushErr := producer.Flush(background)
 	if ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(ctx))
+		if flushErr != nil {
+			summary := t.summary(o.Topic)
+			return summary, errors.Join(err, fmt.Errorf("%d records were not acknowledged within %s: they may have been written", n-summary.Records, stopLimit))
+		}
 	}
 	return t.summary(o.Topic), errors.Join(err, t.failed(), flushErr)
 }
+
+// stopLimit bounds how long records that are on their way are waited for when a
+// stop is asked for.
+const stopLimit = 3 * time.Second
 
 func checkTopic(ctx context.Context, cl *kgo.Client, o Options) error {
 	topics, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx, o.Topic)
@@ -200,15 +237,25 @@ type tally struct {
 
 	mu          sync.Mutex
 	byPartition map[int32]*PartitionSummary
-	err         error
+	written     int64          // acknowledged
+	lost        int64          // failed
+	err         *DeliveryError // of the first that failed
 }
 
-func (t *tally) done(r *kgo.Record, err error) {
+func (t *tally) done(number int64, r *kgo.Record, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
-		if t.err == nil {
-			t.err = fmt.Errorf("record not delivered: %w", err)
+		if t.err == nil || number < t.err.Record {
+			largest, size := int64(0), -1
+			if t.err != nil {
+				largest, size = t.err.Largest, t.err.Size
+			}
+			t.err = &DeliveryError{Record: number, Largest: largest, Size: size, Err: err}
+		}
+		t.lost++
+		if size := len(r.Key) + len(r.Value); size > t.err.Size {
+			t.err.Largest, t.err.Size = number, size
 		}
 		return
 	}
@@ -218,6 +265,7 @@ func (t *tally) done(r *kgo.Record, err error) {
 		t.byPartition[r.Partition] = p
 	}
 	p.Records++
+	t.written++
 	p.FirstOffset = min(p.FirstOffset, r.Offset)
 	p.LastOffset = max(p.LastOffset, r.Offset)
 	if t.delivered != nil {
@@ -228,7 +276,12 @@ func (t *tally) done(r *kgo.Record, err error) {
 func (t *tally) failed() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.err
+	if t.err == nil {
+		return nil
+	}
+	e := *t.err
+	e.Written, e.Lost = t.written, t.lost
+	return &e
 }
 
 func (t *tally) summary(topic string) Summary {

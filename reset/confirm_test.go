@@ -262,3 +262,26 @@ func TestLookedAtAgainAfterTheWatch(t *testing.T) {
 		t.Errorf("got %v, want a refusal because of the log's start", err)
 	}
 }
+
+// TestUndoOfWhatMayHaveBeenWritten: of a change that did not end either state may
+// be there, and what is put back is written also where it is there still, because
+// the change may take effect yet.
+func TestUndoOfWhatMayHaveBeenWritten(t *testing.T) {
+	r := reset.Receipt{State: reset.ReceiptStarted, Plan: reset.Plan{Partitions: []reset.Change{{Topic: "t", Action: reset.ActionWrite, From: ptr[int64](5), FromMetadata: ptr(""), To: ptr[int64](0), ToMetadata: ptr("")}}}}
+	committed := func(at int64) inspect.Partition {
+		p := row(0, &at, 0, 50)
+		p.Metadata = ptr("")
+		return p
+	}
+	before := inspect.Group{Group: "g", Type: inspect.Classic, State: "Empty", Partitions: []inspect.Partition{committed(5)}}
+	p := reset.Restore(before, r.Undo(), reset.RestoreOptions{Kind: reset.KindUndo, SameCluster: true, Outside: true}, nil)
+	if c := p.Partitions[0]; c.Error != nil || c.Action != reset.ActionWrite || *c.To != 5 {
+		t.Errorf("where nothing seems to have happened: %+v", c)
+	}
+	after := before
+	after.Partitions = []inspect.Partition{committed(0)}
+	p = reset.Restore(after, r.Undo(), reset.RestoreOptions{Kind: reset.KindUndo, SameCluster: true, Outside: true}, nil)
+	if c := p.Partitions[0]; c.Error != nil || c.Action != reset.ActionWrite || *c.To != 5 {
+		t.Errorf("where it was written: %+v", c)
+	}
+}

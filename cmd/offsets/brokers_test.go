@@ -329,7 +329,9 @@ func (w *brokersWorld) tooFewReplicas() {
 	if verified, _ := query(got.stdout, ".groups[0].verified"); verified != `"not_checked"` {
 		w.Errorf("verified: %s", verified)
 	}
-	if got := w.run("describe", group); got.code != exitDone || got.took > 10*time.Second {
+	// A coordinator that waits for replicas does not say whether commits are pending.
+	unknown := "did not answer whether commits are pending"
+	if got := w.run("describe", group); got.code != exitDone && !(got.code == exitPartial && strings.Contains(got.stderr, unknown)) || got.took > 10*time.Second {
 		w.Errorf("describe waits for a log that it does not need: %s", got)
 	}
 	w.heal()

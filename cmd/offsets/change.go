@@ -223,8 +223,11 @@ func (e *env) apply(ctx context.Context, cl *kgo.Client, plans []reset.Plan, o c
 		Receipts: o.receipts, NoReceipt: o.receipts == nil, Settle: o.settle, WaitEmpty: o.waitEmpty, RemoveStatic: o.removeStatic,
 		StreamsOK: o.streamsOK, Partial: o.partial,
 		Limit:    reset.Limit{After: max(o.timeout-time.Since(o.begun), time.Millisecond), Cause: &timeoutError{after: o.timeout}},
-		Progress: e.changeProgress(ctx, o),
+		Progress: e.changeProgress(ctx, o, len(all)),
 	})
+	if len(all) > undoLines {
+		e.tellUndoAll(all, o)
+	}
 	errs := split(err)
 	applied := false
 	for _, p := range all {
@@ -254,7 +257,7 @@ func notPutBack(p *reset.Plan) error {
 }
 
 // changeProgress tells how a change goes.
-func (e *env) changeProgress(ctx context.Context, o changeOptions) func(reset.Progress) {
+func (e *env) changeProgress(ctx context.Context, o changeOptions, groups int) func(reset.Progress) {
 	endNotes := map[string]func() bool{}
 	return func(p reset.Progress) {
 		switch p.Stage {
@@ -277,18 +280,61 @@ func (e *env) changeProgress(ctx context.Context, o changeOptions) func(reset.Pr
 				stop()
 			}
 		case reset.StageDone:
-			e.tellUndo(p.Plan, o)
+			if groups <= undoLines {
+				e.tellUndo(p.Plan, o)
+			}
 		}
 	}
 }
 
-// tellUndo gives the command that takes a change back.
+// undoLines is of how many groups each is told how to undo its change.
+const undoLines = 3
+
+// canUndo: there may be something that a receipt can put back.
+func canUndo(p *reset.Plan) bool { return p.Receipt != nil && (p.Applied || p.Verified != nil) }
+
+// tellUndo gives the command that undoes a change.
 func (e *env) tellUndo(p *reset.Plan, o changeOptions) {
-	if p.Receipt == nil || !p.Applied && p.Verified == nil {
+	if !canUndo(p) {
 		return
 	}
 	command := append([]string{"offsets", "undo", groupArgument(p.Group), "--receipt", quoted(*p.Receipt), "--execute"}, o.connection...)
-	e.note("to take it back: %s", strings.Join(command, " "))
+	e.note("to undo: %s", strings.Join(command, " "))
+}
+
+// tellUndoAll gives the one command that undoes the change of many groups. It
+// never undoes more: --expect-groups refuses a glob that other receipts match.
+func (e *env) tellUndoAll(plans []*reset.Plan, o changeOptions) {
+	var names []string
+	for _, p := range plans {
+		if canUndo(p) {
+			names = append(names, p.Group)
+		}
+	}
+	if len(names) <= undoLines {
+		for _, p := range plans {
+			e.tellUndo(p, o)
+		}
+		return
+	}
+	glob := quoted(escapeGlob(commonPrefix(names)) + "*")
+	if glob[0] == '-' {
+		glob = "--group " + glob
+	}
+	command := append([]string{"offsets", "undo", glob, "--expect-groups", fmt.Sprint(len(names)), "--execute"}, o.connection...)
+	e.note("to undo: %s (if that selects other groups too, name these: 'offsets undo --list' shows them)", strings.Join(command, " "))
+}
+
+// commonPrefix is what all names begin with.
+func commonPrefix(names []string) string {
+	prefix := names[0]
+	for _, name := range names[1:] {
+		for !strings.HasPrefix(name, prefix) {
+			_, n := utf8.DecodeLastRuneInString(prefix)
+			prefix = prefix[:len(prefix)-n]
+		}
+	}
+	return prefix
 }
 
 // groupArgument is a group as an argument that is not taken for a flag.

@@ -112,6 +112,7 @@ func diagnose(err error) diagnosis {
 		verify      *verifyError
 		receipt     *reset.ReceiptError
 		condition   *conditionError
+		undelivered *produce.DeliveryError
 		differs     *liveError
 		inUse       *addressInUseError
 	)
@@ -193,6 +194,11 @@ func diagnose(err error) diagnosis {
 		hint("start it again: it begins where the group has committed, else where --auto-offset-reset says")
 	case errors.Is(err, consume.ErrNoConsumerProtocol):
 		hint("--group-protocol classic joins as a classic member; the consumer protocol came with Kafka 4.0")
+	case errors.As(err, &undelivered):
+		d.Kind = "not_delivered"
+		if errors.Is(err, kerr.MessageTooLarge) {
+			hint("record %d has %d bytes: more than a producer's batch may have (1 MB), or the topic's max.message.bytes. Records are numbered from 1, as lines are; a batch is refused as a whole, and nothing more was sent after it", undelivered.Largest, undelivered.Size)
+		}
 	case errors.Is(err, reset.ErrNoTopic):
 		d.Kind = "unknown_topic"
 	case errors.Is(err, produce.ErrNoTopic), errors.Is(err, consume.ErrNoTopic):

@@ -123,3 +123,33 @@ func TestARequestToStopIsObeyedOnASilentBroker(t *testing.T) {
 		})
 	}
 }
+
+// Records that no broker acknowledges are not waited for as long as --timeout.
+func TestAProducerOnASilentBrokerStops(t *testing.T) {
+	b := newQuietBroker(t, func(req kmsg.Request) bool { return req.Key() != int16(kmsg.Produce) }, true)
+	p := b.start(t, nil, "produce", "t", "--template", "x", "--count", "5")
+	p.until(b.entered, "its records")
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != exitInterrupted && code != exitPartial {
+		t.Errorf("exit %d: %s", code, p.stderr.String())
+	}
+	if !strings.Contains(p.stderr.String(), "5 records were not acknowledged within 3s") {
+		t.Errorf("stderr: %s", p.stderr.String())
+	}
+}
+
+// An age that could not be read in time is null, and that is said.
+func TestDescribeTimeThatRunsOutOfTimeSaysSo(t *testing.T) {
+	b := newQuietBroker(t, func(req kmsg.Request) bool { return req.Key() != int16(kmsg.Fetch) }, true)
+	for _, args := range [][]string{{"describe", "g", "--time"}, {"check", "g", "--max-behind", "1h"}} {
+		p := b.start(t, nil, append(args, "--timeout", "2s")...)
+		if code := p.wait(); code != exitPartial && (args[0] == "describe" || code == exitDone) {
+			t.Errorf("%s: exit %d: %s", args[0], code, p.stderr.String())
+		}
+		for _, text := range []string{"timed out after 2s", "--timeout"} {
+			if !strings.Contains(p.stderr.String(), text) {
+				t.Errorf("%s: stderr: %s", args[0], p.stderr.String())
+			}
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -73,11 +72,137 @@ func (r Result[R, L]) writeYAMLStream(w io.Writer) error {
 	return nil
 }
 
+// toYAML makes a document of it.
 func toYAML(v any) ([]byte, error) {
 	text, err := marshal(v)
 	if err != nil {
 		return nil, err
 	}
+	y := yamlWriter{in: text}
+	if y.value(0, false); !y.odd {
+		return append(y.out, '\n'), nil
+	}
+	return byLibrary(text)
+}
+
+// yamlWriter writes compact JSON as YAML: what the library writes, byte by byte,
+// but without its tree of nodes, which takes forty times as long as the JSON.
+// What is not plain is left to the library.
+type yamlWriter struct {
+	in  []byte // the rest
+	out []byte
+	odd bool // there is a key that the library has to write
+}
+
+// value writes the next value. What it takes more lines for is indented; below
+// says that its first line does not stand behind a dash or at the start, but
+// behind a key.
+func (y *yamlWriter) value(indent int, below bool) {
+	switch y.in[0] {
+	case '{':
+		y.members(indent, below, '}', y.field)
+	case '[':
+		y.members(indent, below, ']', y.element)
+	case '"':
+		if below {
+			y.out = append(y.out, ' ')
+		}
+		y.text(y.literal())
+	default: // a number, true, false, null
+		n := 0
+		for n < len(y.in) && y.in[n] != ',' && y.in[n] != ']' && y.in[n] != '}' {
+			n++
+		}
+		if below {
+			y.out = append(y.out, ' ')
+		}
+		y.out, y.in = append(y.out, y.in[:n]...), y.in[n:]
+	}
+}
+
+// members writes what is between braces or brackets, each with a line of its own.
+func (y *yamlWriter) members(indent int, below bool, end byte, one func(indent int)) {
+	if y.in[1] == end { // {} and [] have no other form
+		if below {
+			y.out = append(y.out, ' ')
+		}
+		y.out, y.in = append(y.out, y.in[:2]...), y.in[2:]
+		return
+	}
+	if below {
+		indent += 2
+	}
+	for y.in[0] != end {
+		first := y.in[0] != ','
+		y.in = y.in[1:]
+		if !first || below {
+			y.line(indent)
+		}
+		one(indent)
+		if y.odd {
+			return
+		}
+	}
+	y.in = y.in[1:]
+}
+
+func (y *yamlWriter) line(indent int) {
+	const spaces = "                                "
+	y.out = append(y.out, '\n')
+	for ; indent > len(spaces); indent -= len(spaces) {
+		y.out = append(y.out, spaces...)
+	}
+	y.out = append(y.out, spaces[:indent]...)
+}
+
+func (y *yamlWriter) field(indent int) {
+	key := y.literal()
+	if key = key[1 : len(key)-1]; !isPlain(key) || len(key) > 100 {
+		y.odd = true
+		return
+	}
+	y.out = append(append(y.out, key...), ':')
+	y.in = y.in[1:] // the colon
+	y.value(indent, true)
+}
+
+func (y *yamlWriter) element(indent int) {
+	y.out = append(y.out, '-', ' ')
+	y.value(indent+2, false)
+}
+
+// literal takes a string, with its quotes.
+func (y *yamlWriter) literal() []byte {
+	n := 1
+	for y.in[n] != '"' {
+		if y.in[n] == '\\' {
+			n++
+		}
+		n++
+	}
+	text := y.in[:n+1]
+	y.in = y.in[n+1:]
+	return text
+}
+
+func (y *yamlWriter) text(literal []byte) {
+	inner := literal[1 : len(literal)-1]
+	switch {
+	case isPlain(inner):
+		y.out = append(y.out, inner...)
+	case isPrintable(inner):
+		y.out = append(y.out, literal...)
+	default:
+		text, err := byLibrary(literal)
+		if err != nil {
+			y.odd = true // the library says it of the whole
+			return
+		}
+		y.out = append(y.out, bytes.TrimSuffix(text, []byte("\n"))...)
+	}
+}
+
+func byLibrary(text []byte) ([]byte, error) {
 	// JSON is YAML; as a tree of nodes it keeps the order of its fields.
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -106,14 +231,35 @@ func plainStyle(n *yaml.Node) {
 	}
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
-
 // isPlain: a word without quotes, that no reader of YAML 1.1 takes for something
 // else.
-func isPlain(s string) bool {
-	switch strings.ToLower(s) {
+func isPlain[T string | []byte](s T) bool {
+	if len(s) == 0 || !isLetter(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && (c < '-' || c > '9') { // - . / and digits
+			return false
+		}
+	}
+	if len(s) > len("false") {
+		return true
+	}
+	switch strings.ToLower(string(s)) {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
 		return false
 	}
-	return plainWord.MatchString(s)
+	return true
 }
+
+// isPrintable: ASCII that stands between quotes as it is.
+func isPrintable(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' || c > '~' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
