@@ -171,3 +171,20 @@ func TestUndoneInPart(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstFetch: a start offset that a live member's fetch sets is not the
+// program's doing; one that moves, or one of a group without members, is.
+func TestFirstFetch(t *testing.T) {
+	for _, c := range []struct {
+		members int
+		was     int64
+		want    []string
+	}{{1, -1, nil}, {1, 3, []string{"moved-outside"}}, {0, -1, []string{"moved-outside"}}} {
+		before, after := shares(map[record.TP]int64{tp0: c.was}), shares(map[record.TP]int64{tp0: 4})
+		before.Members, after.Members = c.members, c.members
+		e := entry(1, steps.Step{Kind: "do.delete", Form: "json", Execute: true}, map[string]record.Group{"o-g2": before}, map[string]record.Group{"o-g2": after}, `{"groups":[]}`, 0)
+		if got := rules(New("4.3.1").Take(e)); !slices.Equal(got, c.want) {
+			t.Errorf("%d members, from %d: got %q, want %q", c.members, c.was, got, c.want)
+		}
+	}
+}
