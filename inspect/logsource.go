@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -20,8 +21,12 @@ func (u untilDone) Read(b []byte) (int, error) {
 	return u.src.Read(b)
 }
 
-// regularFiles copies the pipes and devices among paths, which can be read only
-// once, into files of their own. Who names one means it. clean removes the copies.
+// maxSpooled is how much of a pipe is copied: the usual size of a segment.
+const maxSpooled = 1 << 30
+
+// regularFiles copies the pipes among paths, which can be read only once, into
+// files of their own. Who names one means it. Devices are refused: some never end.
+// clean removes the copies.
 func regularFiles(ctx context.Context, paths []string) (files []string, clean func(), err error) {
 	var copies []string
 	clean = func() {
@@ -34,7 +39,10 @@ func regularFiles(ctx context.Context, paths []string) (files []string, clean fu
 		if err != nil {
 			return nil, clean, err
 		}
-		if !info.Mode().IsRegular() && !info.IsDir() {
+		if mode := info.Mode(); mode&fs.ModeType != 0 && mode&(fs.ModeDir|fs.ModeNamedPipe) == 0 {
+			return nil, clean, fmt.Errorf("%s: it is neither a file nor a folder nor a pipe", path)
+		}
+		if info.Mode()&fs.ModeNamedPipe != 0 {
 			file, err := spool(ctx, path)
 			if err != nil {
 				return nil, clean, fmt.Errorf("%s: %w", path, err)
@@ -47,7 +55,7 @@ func regularFiles(ctx context.Context, paths []string) (files []string, clean fu
 	return files, clean, nil
 }
 
-// spool copies what a pipe or device has to give.
+// spool copies what a pipe has to give.
 func spool(ctx context.Context, path string) (string, error) {
 	src, err := open(ctx, path)
 	if err != nil {
@@ -60,7 +68,10 @@ func spool(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = io.Copy(to, untilDone{ctx, src})
+	n, err := io.Copy(to, io.LimitReader(untilDone{ctx, src}, maxSpooled+1))
+	if err == nil && n > maxSpooled {
+		err = fmt.Errorf("a pipe is read up to %d MiB: name the file itself", maxSpooled>>20)
+	}
 	if closed := to.Close(); err == nil {
 		err = closed
 	}
