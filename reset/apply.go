@@ -195,6 +195,8 @@ func (c *Change) staleSince(row *inspect.Partition) Reason {
 	case !equal(row.Metadata, c.FromMetadata) || !equal(row.LeaderEpoch, c.FromEpoch):
 		return refusal(CodeMovedSince, "%s was committed again, with other metadata or another leader epoch", show(row.Committed))
 	case c.Action == ActionDelete:
+	case c.ToEpoch != nil && row.CurrentEpoch != nil && *c.ToEpoch > *row.CurrentEpoch:
+		return refusal(CodeEpochTooHigh, "leader epoch %d is above the current %d, which hangs Java consumers", *c.ToEpoch, *row.CurrentEpoch)
 	case row.LogStart == nil:
 		return refusal(row.Code(), "it cannot be read: %s", row.Words())
 	case *c.To < *row.LogStart && c.LogStart != nil && *c.To >= *c.LogStart:

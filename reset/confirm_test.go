@@ -285,3 +285,24 @@ func TestUndoOfWhatMayHaveBeenWritten(t *testing.T) {
 		t.Errorf("where it was written: %+v", c)
 	}
 }
+
+// TestEditedPlanFiles: files are edited by hand, and some edits make another change
+// of a plan than it says.
+func TestEditedPlanFiles(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", "t", 0, 5, -1, "")
+	for name, edit := range map[string]func(*reset.Plan){
+		"a leader epoch that a reset never writes": func(p *reset.Plan) { p.Partitions[0].ToEpoch = ptr[int32](50) },
+		"the group is deleted":                     func(p *reset.Plan) { p.Deletes = true },
+	} {
+		p := plan(t, w.changer, reset.Options{To: mustPosition(t, "earliest"), Now: time.Now()})
+		edit(&p)
+		file := filepath.Join(t.TempDir(), "plan.json")
+		if err := reset.WritePlanFile(file, reset.PlanFile{Plans: []reset.Plan{p}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reset.ReadPlanFile(file); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+	}
+}

@@ -109,6 +109,10 @@ func (p *Plan) valid() error {
 			return bad("it is to be deleted, but has an offset to go to")
 		case c.Action != ActionNone && c.Action != ActionWrite && c.Action != ActionDelete:
 			return bad("unknown action %q", c.Action)
+		case p.Deletes && (p.Kind != KindDelete || c.Action == ActionWrite):
+			return bad("a plan that deletes the group writes nothing")
+		case c.ToEpoch != nil && p.Kind == KindReset && c.Action == ActionWrite && !equal(c.From, c.To):
+			return bad("a reset writes no leader epoch, and this one has %d", *c.ToEpoch)
 		case c.ToEpoch != nil && *c.ToEpoch < 0:
 			return bad("leader epoch %d", *c.ToEpoch)
 		case c.Action == ActionWrite && p.Kind == KindReset && !equal(c.From, c.To) && c.LogStart != nil && c.LogEnd != nil && (*c.To < *c.LogStart || *c.To > *c.LogEnd) && c.Error == nil:

@@ -106,7 +106,7 @@ func (n neighbours) unordered() bool {
 func (n neighbours) times() []int64 {
 	switch {
 	case n.before != nil && n.after != nil:
-		return []int64{min(*n.before+1, *n.after)}
+		return []int64{min(*n.before+1, *n.after), *n.before}
 	case n.after != nil:
 		return []int64{*n.after}
 	case n.before != nil:
@@ -117,22 +117,36 @@ func (n neighbours) times() []int64 {
 
 // place is where to read on in a log from start to end, of which first has the
 // offsets of the first record at each of the times, or a later one; nil where
-// there is none. It may lie before the right place, and never behind it.
-func (n neighbours) place(first []*int64, start, end int64) int64 {
+// there is none. It may lie before the right place, and never behind it; where it
+// might, it is not ok: a log of which older records were deleted may lack the last
+// one that was read, and what is left of it with older times may be unread.
+func (n neighbours) place(first []*int64, start, end int64) (offset int64, ok bool) {
+	whole := start == 0 || start == end
 	at := first[0]
 	switch {
 	case n == (neighbours{}):
-		return start // the log was empty there: what is here may have come since
-	case at == nil:
-		return end // all that is here is older
-	case n.after != nil || equal(at, first[1]) || *at == start && start > 0:
-		return *at
+		return start, true // the log was empty there: what is here may have come since
+	case at != nil && (n.after != nil || equal(at, first[1])):
+		return *at, true
+	case n.before == nil:
+		return end, whole || at != nil // all that is here is older
+	case n.after != nil: // the next record is not here; the last one that was read?
+		at = first[1]
 	}
-	// It has the very time of the last record that was read: it is that one, or
-	// one before it. At the start of a log of which the older records are deleted it
-	// may be one behind it, of the same time.
-	return *at + 1
+	switch {
+	case at == nil:
+		return end, whole
+	case *at == start:
+		// It has the time of the last record that was read, and may be one behind it.
+		return *at, true
+	}
+	// It has the very time of the last record that was read: it is that one, or one
+	// before it.
+	return *at + 1, true
 }
+
+// errNoPlace: records of the target that would tell where to read on are gone.
+var errNoPlace = errors.New("neither its last read record nor its next one is here, and older records were deleted: nothing tells where to read on; 'offsets reset' with --set puts the partition where you say")
 
 // foundByTime is where a place was found.
 type foundByTime struct {
@@ -207,7 +221,12 @@ func (c *Changer) placesByTime(ctx context.Context, places []timedPlace, most in
 			continue
 		}
 		log := ends[p.TopicPartition]
-		out[i] = foundByTime{offset: p.place(first, log.LogStart, log.LogEnd), none: first[0] == nil && p.neighbours != neighbours{}}
+		at, ok := p.place(first, log.LogStart, log.LogEnd)
+		if !ok {
+			out[i] = foundByTime{err: errNoPlace}
+			continue
+		}
+		out[i] = foundByTime{offset: at, none: first[0] == nil && p.neighbours != neighbours{}}
 	}
 	return out, nil
 }
@@ -215,7 +234,11 @@ func (c *Changer) placesByTime(ctx context.Context, places []timedPlace, most in
 // translate puts the offset that was found by time in the place of the one of
 // the other cluster.
 func (w *Wanted) translate(p *ExportedPartition, n neighbours, found foundByTime) {
-	if found.err != nil {
+	switch {
+	case errors.Is(found.err, errNoPlace):
+		w.Error, w.Code = found.err.Error(), CodeNoTime
+		return
+	case found.err != nil:
 		w.Error, w.Code = "looking for the time: "+found.err.Error(), inspect.CodeOf(found.err)
 		return
 	}
@@ -230,7 +253,7 @@ func (w *Wanted) translate(p *ExportedPartition, n neighbours, found foundByTime
 	case n == (neighbours{}):
 		w.Note += ": no record there, so all that is here"
 	case found.none && p.TimestampAfter != nil:
-		w.Note += fmt.Sprintf(": its next record, of %s, is not here yet", *p.TimestampAfter)
+		w.Note += fmt.Sprintf(": its next record, of %s, is not here", *p.TimestampAfter)
 	case found.none:
 		w.Note += ": no record since"
 	case n.unordered() && *n.before == *n.after:
