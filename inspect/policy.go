@@ -302,7 +302,7 @@ func (g *PolicyGroup) verdict() string {
 	say(rereads, "earliest would read %d offsets again on %s", rereads.offsets, on(rereads))
 	say(stops, "none would stop the consumer because of %s", on(stops))
 	say(waits, "by_duration would wait without a position on %s", on(waits))
-	if len(parts) == 0 {
+	if len(parts) == 0 && len(g.Partitions) > 0 {
 		parts = append(parts, "every commit is valid: all policies resume there")
 	}
 	say(unstable, "a transaction holds commits back on %s: consumers wait for it first", on(unstable))

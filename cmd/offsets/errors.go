@@ -197,7 +197,7 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &undelivered):
 		d.Kind = "not_delivered"
 		if errors.Is(err, kerr.MessageTooLarge) {
-			hint("record %d has %d bytes: more than a producer's batch may have (1 MB), or the topic's max.message.bytes. Records are numbered from 1, as lines are; a batch is refused as a whole, and nothing more was sent after it", undelivered.Largest, undelivered.Size)
+			hint("record %d has %d bytes: more than a producer's batch may have (1 MB), or the topic's max.message.bytes. Records are numbered from 1, as lines are; a batch is refused as a whole, and later records may have been written", undelivered.Largest, undelivered.Size)
 		}
 	case errors.Is(err, reset.ErrNoTopic):
 		d.Kind = "unknown_topic"

@@ -119,7 +119,7 @@ func listView(l *inspect.Listing) render.Result[inspect.ListedGroup, inspect.Lis
 		Sections: func(rows iter.Seq[inspect.ListedGroup]) iter.Seq[render.Section] {
 			return sections(render.Section{
 				Columns: slices.Concat([]render.Column{{Name: "GROUP"}, {Name: "TYPE"}, {Name: "STATE"}, {Name: "PROTOCOL-TYPE", Optional: true}, {Name: "ASSIGNOR", Optional: true}, {Name: "MEMBERS", Right: true}}, totalColumns(), []render.Column{{Name: "COORDINATOR"}}),
-				Empty:   "no groups",
+				Empty:   noGroups(l),
 				Held:    true,
 				Rows: cells(rows, func(g inspect.ListedGroup) []string {
 					return slices.Concat([]string{g.Group, g.Type, g.State, g.ProtocolType, text(g.Protocol), number(g.Members)}, totalCells(g.Total), []string{broker(g.Coordinator)})
@@ -134,4 +134,12 @@ func broker(c *inspect.Coordinator) string {
 		return ""
 	}
 	return fmt.Sprintf("%d (%s:%d)", c.ID, c.Host, c.Port)
+}
+
+// noGroups: where brokers did not answer, that none was found says nothing.
+func noGroups(l *inspect.Listing) string {
+	if len(l.Problems) > 0 {
+		return "no groups on the brokers that answered"
+	}
+	return "no groups"
 }

@@ -109,6 +109,12 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 			if why := g.PendingUnknown; why != nil {
 				d.Problems = append(d.Problems, inspect.Problem{What: "pending commits of group " + g.Group, Error: why.Error(), Err: why})
 			}
+			if err == nil {
+				d.Problems = append(d.Problems, missingTopics(&p, o.topics)...)
+				if len(p.Partitions) == 0 && len(d.Problems) > 0 {
+					continue // nothing to say of it
+				}
+			}
 			if err == nil && o.live {
 				err = trial.try(ctx, g, &p)
 			}
@@ -127,6 +133,16 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 		return errors.Join(&liveError{trial.differs}, problems(append(d.Problems, groups.problems...), shown))
 	}
 	return problems(append(d.Problems, groups.problems...), shown)
+}
+
+// missingTopics are those that were asked about and have no partition.
+func missingTopics(p *inspect.PolicyGroup, topics []string) (out []inspect.Problem) {
+	for _, topic := range topics {
+		if !slices.ContainsFunc(p.Partitions, func(row inspect.PolicyPartition) bool { return row.Topic == topic }) {
+			out = append(out, inspect.Problem{What: "topic " + topic, Error: reset.ErrNoTopic.Error(), Code: inspect.CodeTopicGone, Err: reset.ErrNoTopic})
+		}
+	}
+	return out
 }
 
 // policyLine is one partition with its group.

@@ -302,10 +302,10 @@ func produceRecords(ctx context.Context, e *env, o produceOptions) error {
 	defer cl.Close()
 	if o.create {
 		limited, cancel := bounded(ctx, o.common)
-		err := produce.Create(limited, cl, o.Topic, o.partitions, o.replication)
-		cancel()
+		err := contextError(limited, produce.Create(limited, cl, o.Topic, o.partitions, o.replication))
+		cancel() // behind contextError, which takes an ended context for the reason
 		if err != nil {
-			return contextError(limited, err)
+			return err
 		}
 	}
 	ctx, cancel := connect.Watch(ctx, cl, o.timeout)
