@@ -146,8 +146,12 @@ func TestStoppedReadersLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := runtime.NumGoroutine()
-	for range 10 {
+	before := 0
+	for round := range 20 {
+		if round == 10 { // by now all connections are there, which stay
+			time.Sleep(200 * time.Millisecond)
+			before = runtime.NumGoroutine()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		d, err := c.Describe(ctx, known.Names, inspect.DescribeOptions{Known: known})
 		if err != nil {

@@ -148,7 +148,9 @@ func TestManyGroupsAreWatchedTogether(t *testing.T) {
 		return nil
 	}}, groups, 4)
 	state := t.TempDir()
+	mu.Lock()
 	clear(requests)
+	mu.Unlock()
 	_, stderr, code := runProgram(t, addr, state, "reset", "g*", "--to", "earliest", "--execute", "--expect-groups", fmt.Sprint(groups), "--settle", "50ms")
 	if code != exitDone || strings.Count(stderr, "watching for 50ms") != 1 || !strings.Contains(stderr, "60 groups: watching for 50ms whether somebody commits to them") {
 		t.Fatalf("exit %d\n%s", code, stderr)
