@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,12 +163,13 @@ func TestUndoExpectsTheMetadata(t *testing.T) {
 // TestOverwrittenWhileReadBack: a commit that comes between a write and its
 // read-back is seen.
 func TestOverwrittenWhileReadBack(t *testing.T) {
+	var writing atomic.Bool
 	var commitOther func()
 	var once sync.Once
 	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1}, Silent: func(req kmsg.Request) bool {
 		// The first look at the commits behind the write.
-		if _, ok := req.(*kmsg.OffsetFetchRequest); ok && commitOther != nil {
-			once.Do(commitOther)
+		if _, ok := req.(*kmsg.OffsetFetchRequest); ok && writing.Load() {
+			once.Do(func() { commitOther() })
 		}
 		return false
 	}})
@@ -191,9 +193,10 @@ func TestOverwrittenWhileReadBack(t *testing.T) {
 	w.commit("g", "t", 0, 2, -1, "")
 	p := plan(t, w.changer, reset.Options{To: mustPosition(t, "earliest"), Now: time.Now()})
 	other := &world{t, client(), nil, ""}
+	commitOther = func() { other.commit("g", "t", 0, 1, -1, "") }
 	err = w.changer.Apply(t.Context(), &p, reset.ApplyOptions{NoReceipt: true, Settle: new(time.Duration), Progress: func(p reset.Progress) {
 		if p.Stage == reset.StageWriting {
-			commitOther = func() { other.commit("g", "t", 0, 1, -1, "") }
+			writing.Store(true)
 		}
 	}})
 	if err != nil {

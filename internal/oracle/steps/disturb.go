@@ -10,14 +10,14 @@ import (
 func (g *generator) disturb() {
 	weights := map[string]int{
 		"commit": 34, "txn": 10, "txn.end": 10, "produce": 8, "trim": 4, "recreate": 3, "grow": 2,
-		"join": 5, "poll": 5, "leave": 4, "group.delete": 2, "offsets.delete": 3, "compact": 4, "consume": 6,
-		"share": 0, "restart": 0, "topic.delete": 1,
+		"join": 8, "poll": 5, "leave": 8, "group.delete": 2, "offsets.delete": 3, "compact": 4, "consume": 6,
+		"share": 0, "restart": 0, "topic.delete": 4,
 	}
 	if g.f.Share {
 		weights["share"] = 20
 	}
 	if g.f.Restart {
-		weights["restart"] = 1
+		weights["restart"] = 2
 	}
 	switch g.weighted(weights, []string{"commit", "txn", "txn.end", "produce", "trim", "recreate", "grow", "join", "poll", "leave",
 		"group.delete", "offsets.delete", "compact", "consume", "share", "restart", "topic.delete"}) {
@@ -152,7 +152,7 @@ func (g *generator) endTxn() {
 			continue
 		}
 		delete(g.txns, txn)
-		g.add(Step{Kind: "txn.end", Txn: txn, Group: group, How: pick(g, "commit", "commit", "abort")})
+		g.add(Step{Kind: "txn.end", Txn: txn, Group: group, How: pick(g, "commit", "abort")})
 		return
 	}
 }

@@ -3,7 +3,7 @@ package steps
 // java adds a step of Java's clients, or a few that belong together: they join,
 // read, commit and die otherwise than the Go client does.
 func (g *generator) java() {
-	weights := map[string]int{"join": 5, "poll": 6, "leave": 4, "commit": 6, "txn": 3, "drain": 3, "import": 4, "share": 0, "tool": 5}
+	weights := map[string]int{"join": 5, "poll": 6, "leave": 7, "commit": 6, "txn": 3, "drain": 3, "import": 4, "share": 0, "tool": 5}
 	if g.f.Share {
 		weights["share"] = 7
 	}
@@ -81,7 +81,7 @@ func (g *generator) javaPoll() {
 func (g *generator) javaLeave() {
 	if m, ok := g.javaMember(); ok {
 		delete(g.javas, m.Member)
-		g.add(Step{Kind: pick(g, "java.leave", "java.leave", "java.crash"), Member: m.Member, Group: m.Group})
+		g.add(Step{Kind: pick(g, "java.leave", "java.crash"), Member: m.Member, Group: m.Group})
 	}
 }
 

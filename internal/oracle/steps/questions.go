@@ -4,7 +4,7 @@ import "fmt"
 
 // question adds a step that asks the program, and changes nothing.
 func (g *generator) question() {
-	weights := map[string]int{"list": 6, "lag": 6, "describe": 14, "check": 10, "policy": 7, "decode": 5, "files": 4, "state": 6, "asof": 14,
+	weights := map[string]int{"list": 6, "lag": 6, "describe": 14, "check": 10, "policy": 7, "decode": 8, "files": 5, "state": 6, "asof": 14,
 		"history": 10, "plan": 22, "export": 6, "tool": 12}
 	switch g.weighted(weights, []string{"list", "lag", "describe", "check", "policy", "decode", "files", "state", "asof", "history", "plan", "export", "tool"}) {
 	case "list":
@@ -76,7 +76,7 @@ func (g *generator) check() {
 
 // change adds a step in which the program changes offsets.
 func (g *generator) change() {
-	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "delete", "plan", "share", "share", "share", "translate") {
+	switch pick(g, "reset", "reset", "reset", "undo", "undo", "undo", "undo", "import", "import", "copy", "copy", "delete", "delete", "plan", "plan", "share", "share", "share", "translate") {
 	case "reset":
 		g.reset("do.reset")
 	case "plan":
@@ -84,7 +84,7 @@ func (g *generator) change() {
 		if g.chance(40) {
 			g.disturb()
 		}
-		g.add(Step{Kind: "do.apply", Group: s.Group, N: s.ID, Execute: true, Flags: g.settle(nil), Form: "json"})
+		g.add(Step{Kind: "do.apply", Group: s.Group, N: s.ID, Execute: g.chance(70), Flags: g.settle(nil), Form: "json"})
 		g.changes = append(g.changes, s.Group)
 	case "undo":
 		g.undo()
@@ -96,7 +96,7 @@ func (g *generator) change() {
 		from := pick(g, g.exports...)
 		to := pick(g, g.simple(), NewGroups+g.IntN(4))
 		flags := pick(g, nil, []string{"--translate-by", "time"}, []string{"--translate-by", "offset"})
-		g.add(Step{Kind: "do.import", N: from, Group: to, Flags: g.settle(flags), Execute: g.chance(85), Form: "json"})
+		g.add(Step{Kind: "do.import", N: from, Group: to, Flags: g.settle(flags), Execute: g.chance(70), Form: "json"})
 		g.changes = append(g.changes, to)
 	case "translate":
 		g.translate()
@@ -104,7 +104,7 @@ func (g *generator) change() {
 		from := g.simple()
 		to := pick(g, g.simple(), NewGroups+g.IntN(4))
 		if from != to {
-			g.add(Step{Kind: "do.copy", Group: from, Group2: to, Flags: g.settle(nil), Execute: g.chance(85), Form: "json"})
+			g.add(Step{Kind: "do.copy", Group: from, Group2: to, Flags: g.settle(nil), Execute: g.chance(60), Form: "json"})
 			g.changes = append(g.changes, to)
 		}
 	case "delete":
@@ -141,7 +141,7 @@ func (g *generator) settle(flags []string) []string {
 }
 
 func (g *generator) reset(kind string) Step {
-	s := Step{Kind: kind, Group: g.anyGroup(), Form: "json", Execute: kind == "do.reset" && g.chance(88)}
+	s := Step{Kind: kind, Group: g.anyGroup(), Form: "json", Execute: kind == "do.reset" && g.chance(75)}
 	s.Position = pick(g, "earliest", "latest", "current", "number", "number", "+", "-", "time", "time", "duration", "as-of", "as-of", "as-of")
 	s.N = 1 + g.IntN(30)
 	if s.Position == "as-of" {
@@ -177,7 +177,7 @@ func (g *generator) undo() {
 	if len(g.changes) > 0 && g.chance(90) {
 		group = g.changes[max(0, len(g.changes)-1-g.IntN(3))]
 	}
-	s := Step{Kind: "do.undo", Group: group, Flags: g.settle(nil), Execute: g.chance(88), Form: "json"}
+	s := Step{Kind: "do.undo", Group: group, Flags: g.settle(nil), Execute: g.chance(75), Form: "json"}
 	if g.chance(15) {
 		s.Flags = append(s.Flags, "--even-if-moved")
 	}
@@ -188,7 +188,7 @@ func (g *generator) undo() {
 }
 
 func (g *generator) delete() {
-	s := Step{Kind: "do.delete", Group: g.anyGroup(), Execute: g.chance(85), Form: "json"}
+	s := Step{Kind: "do.delete", Group: g.anyGroup(), Execute: g.chance(65), Form: "json"}
 	if g.chance(55) {
 		s.Topic = g.topic()
 		if g.chance(40) {
