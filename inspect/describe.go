@@ -82,11 +82,13 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 		return nil, err
 	}
 	d.Groups = func(yield func(Group, error) bool) {
-		outer := ctx
-		ctx, cancel := context.WithCancel(ctx)
+		reading, cancel := context.WithCancel(ctx)
 		defer cancel()
-		told := map[string]bool{}
-		for chunk := range c.chunks(ctx, l, names, o) {
+		left := make(chan struct{})
+		defer close(left)
+		told, read := map[string]bool{}, 0
+		for chunk := range c.chunks(reading, left, l, names, o) {
+			read += chunk.names
 			for _, p := range chunk.problems { // a named topic is everybody's
 				if !told[p.What] {
 					d.Problems = append(d.Problems, p)
@@ -103,8 +105,8 @@ func (c *Cluster) Describe(ctx context.Context, names []string, o DescribeOption
 				return
 			}
 		}
-		if outer.Err() != nil { // the rest was not read
-			yield(Group{}, context.Cause(outer))
+		if read < len(names) { // the time was up before the rest
+			yield(Group{}, context.Cause(ctx))
 		}
 	}
 	return d, nil
@@ -134,20 +136,26 @@ func (c *Cluster) listingFor(ctx context.Context, names []string, known *Known) 
 
 // describedChunk is what one chunk of groups has come to.
 type describedChunk struct {
+	names    int // asked for
 	groups   []Group
 	problems []Problem
 	err      error
 }
 
 // chunks describes groups, some at a time. While one chunk is looked at, the
-// next is being read; no more than that is in memory.
-func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o DescribeOptions) <-chan describedChunk {
+// next is being read; no more than that is in memory. When ctx ends no chunk is
+// begun any more, but what those in flight have read is passed on; when left is
+// closed nobody reads any more.
+func (c *Cluster) chunks(ctx context.Context, left <-chan struct{}, l *listing, names []string, o DescribeOptions) <-chan describedChunk {
 	out := make(chan describedChunk)
 	slots := make(chan struct{}, chunksInFlight)
 	results := make(chan chan describedChunk, chunksInFlight)
 	go func() {
 		defer close(results)
 		for chunk := range slices.Chunk(names, chunkSize) {
+			if ctx.Err() != nil {
+				return
+			}
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
@@ -156,13 +164,13 @@ func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o Desc
 			one := make(chan describedChunk, 1)
 			select {
 			case results <- one:
-			case <-ctx.Done(): // nobody reads any more
+			case <-left:
 				return
 			}
 			go func() {
 				defer func() { <-slots }()
 				groups, problems, err := c.describeChunk(ctx, l, chunk, o)
-				one <- describedChunk{groups, problems, err}
+				one <- describedChunk{len(chunk), groups, problems, err}
 			}()
 		}
 	}()
@@ -171,7 +179,7 @@ func (c *Cluster) chunks(ctx context.Context, l *listing, names []string, o Desc
 		for one := range results {
 			select {
 			case out <- <-one:
-			case <-ctx.Done():
+			case <-left:
 				return
 			}
 		}
