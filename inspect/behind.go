@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,8 +51,8 @@ func unreadOf(groups []Group) (out []unread) {
 func (u *unread) from() int64 { return max(*u.row.Committed, *u.row.LogStart) }
 
 // behind fills in how old the next unread record of each partition is. What
-// cannot be read stays unknown: nothing is interpolated.
-func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups []Group, now time.Time) {
+// cannot be read stays unknown, and is a problem: nothing is interpolated.
+func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups []Group, now time.Time) []Problem {
 	for i := range groups {
 		for j := range groups[i].Partitions {
 			if p := &groups[i].Partitions[j]; p.Lag != nil && *p.Lag == 0 {
@@ -82,6 +86,35 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 		}
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return []Problem{problem("age of the next unread records", context.Cause(ctx))}
+	}
+	return notRead(slices.Collect(maps.Values(byPartition)))
+}
+
+// notRead has one problem for each reason why next records could not be read.
+func notRead(wanted []*nextRecord) (out []Problem) {
+	wanted = slices.DeleteFunc(wanted, func(w *nextRecord) bool { return w.err == nil })
+	slices.SortFunc(wanted, func(a, b *nextRecord) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	seen := map[string]int{}
+	for _, w := range wanted {
+		seen[w.err.Error()]++
+	}
+	for _, w := range wanted {
+		n := seen[w.err.Error()]
+		if n == 0 {
+			continue
+		}
+		delete(seen, w.err.Error())
+		what := fmt.Sprintf("age of the next unread record of %s-%d", w.Topic, w.Partition)
+		if n > 1 {
+			what = fmt.Sprintf("age of the next unread records of %s-%d and %d more", w.Topic, w.Partition, n-1)
+		}
+		out = append(out, problem(what, w.err))
+	}
+	return out
 }
 
 // nextRecord is a partition of which the first records from some offsets on are
@@ -92,6 +125,7 @@ type nextRecord struct {
 	offset int64    // where to fetch from
 	limit  int32    // bytes to ask for
 	now    time.Time
+	err    error // why unread is not known
 }
 
 // Limits of fetches for single records, in bytes. A broker gives a whole batch
@@ -114,7 +148,10 @@ func (c *Cluster) nextRecords(ctx context.Context, broker int32, topics kadm.Top
 		}
 		rest, err := c.fetchNext(ctx, broker, topics, wanted[:n])
 		if err != nil {
-			return // unknown
+			for _, w := range wanted {
+				w.err = err
+			}
+			return
 		}
 		// Who came away empty is asked again behind the others.
 		wanted = append(append([]*nextRecord{}, wanted[n:]...), rest...)
@@ -132,7 +169,13 @@ func (c *Cluster) fetchNext(ctx context.Context, broker int32, topics kadm.Topic
 		return nil, err
 	}
 	for _, w := range asked {
-		if piece, ok := got[w.TopicPartition]; ok && piece.err == nil && w.look(piece.batches) { // else unknown
+		piece, ok := got[w.TopicPartition]
+		switch {
+		case !ok:
+			w.err = errors.New("the broker's answer lacks the partition")
+		case piece.err != nil:
+			w.err = piece.err
+		case w.look(piece.batches):
 			rest = append(rest, w)
 		}
 	}
@@ -172,7 +215,8 @@ func (c *Cluster) fetchPieces(ctx context.Context, broker int32, topics kadm.Top
 		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = w.Partition, w.offset, w.limit, -1
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
 	}
-	resp, err := req.RequestWith(ctx, c.cl.Broker(int(broker)))
+	answer, err := c.cl.Broker(int(broker)).RetriableRequest(ctx, req)
+	resp, _ := answer.(*kmsg.FetchResponse)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
@@ -209,6 +253,7 @@ func (w *nextRecord) look(batches []byte) (more bool) {
 				return nil
 			})
 			if err != nil {
+				w.err = err
 				return false
 			}
 		}
@@ -223,7 +268,8 @@ func (w *nextRecord) look(batches []byte) (more bool) {
 		w.offset = max(w.offset, w.unread[0].from())
 		return true
 	case w.limit >= greatestOne:
-		return false // damaged
+		w.err = fmt.Errorf("at offset %d: damaged batch", w.offset)
+		return false
 	}
 	w.limit = min(4*w.limit, greatestOne)
 	return true
