@@ -128,13 +128,11 @@ func (n neighbours) place(first []*int64, start, end int64) (offset int64, ok bo
 		return start, true // the log was empty there: what is here may have come since
 	case at != nil && (n.after != nil || equal(at, first[1])):
 		return *at, true
-	case n.before == nil:
-		return end, whole || at != nil // all that is here is older
-	case n.after != nil: // the next record is not here; the last one that was read?
+	case n.before != nil && n.after != nil: // the next record is not here; the last one that was read?
 		at = first[1]
 	}
 	switch {
-	case at == nil:
+	case at == nil: // all that is here is older
 		return end, whole
 	case *at == start:
 		// It has the time of the last record that was read, and may be one behind it.
