@@ -28,7 +28,7 @@ const (
 // million commits.
 func benchDecode(ctx context.Context, tool string, commits int) error {
 	fmt.Fprintln(os.Stderr, "starting Kafka 4.3.1")
-	k, err := kafkatest.Start(ctx, kafkatest.Config{Version: kafkatest.V431, Mode: kafkatest.Require, OffsetsPartitions: 50})
+	k, err := kafkatest.Start(ctx, kafkatest.Config{Version: kafkatest.V440, Mode: kafkatest.Require, OffsetsPartitions: 50})
 	if err != nil {
 		return err
 	}

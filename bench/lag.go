@@ -27,7 +27,7 @@ const (
 // benchLag measures the lag of all groups, of a large and of a small one.
 func benchLag(ctx context.Context, tool string, groups int) error {
 	fmt.Fprintln(os.Stderr, "starting Kafka 4.3.1")
-	k, err := kafkatest.Start(ctx, kafkatest.Config{Version: kafkatest.V431, Mode: kafkatest.Require, OffsetsPartitions: 50})
+	k, err := kafkatest.Start(ctx, kafkatest.Config{Version: kafkatest.V440, Mode: kafkatest.Require, OffsetsPartitions: 50})
 	if err != nil {
 		return err
 	}

@@ -228,7 +228,7 @@ func (w *brokersWorld) heal() {
 // gets its answer in the end or says what it could not know, and a change is
 // what its report says.
 func TestThreeBrokers(t *testing.T) {
-	for _, version := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
+	for _, version := range oldestAndNewest() {
 		t.Run("kafka-"+string(version), func(t *testing.T) {
 			w := newBrokersWorld(t, version)
 			play := func(name string, scene func()) {
@@ -242,7 +242,7 @@ func TestThreeBrokers(t *testing.T) {
 			play("all restart, one by one", w.underLoad(w.restartAll))
 			play("too few replicas", w.tooFewReplicas)
 			// The rest does not depend on how brokers are coordinated.
-			if version == kafkatest.V431 || os.Getenv("OFFSETS_TEST_SOAK") != "" {
+			if version == kafkatest.V440 || os.Getenv("OFFSETS_TEST_SOAK") != "" {
 				play("a leader dies", w.underLoad(func() { w.leader(brokersTopic, 0).Kill() }))
 				play("a partition without a leader", w.noLeader)
 				play("soak", w.soak)
@@ -335,7 +335,7 @@ func (w *brokersWorld) tooFewReplicas() {
 		w.Errorf("describe waits for a log that it does not need: %s", got)
 	}
 	w.heal()
-	if w.cluster.Version == kafkatest.V431 {
+	if w.cluster.Version.KRaft() {
 		w.eventually(func() bool { return w.committed(group)[inspect.TopicPartition{Topic: topic}].Offset == 0 })
 	}
 	undone := w.run("undo", group, "--execute", "--settle", "0s", "-o", "json")

@@ -17,7 +17,7 @@ import (
 // what was committed before: what compaction took away is not certain, and never
 // a target.
 func TestPastOfACompactedLog(t *testing.T) {
-	for _, version := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
+	for _, version := range oldestAndNewest() {
 		t.Run("kafka-"+string(version), func(t *testing.T) {
 			t.Parallel()
 			b := &realBroker{config: kafkatest.Config{Version: version, OffsetsPartitions: 1, Properties: map[string]string{

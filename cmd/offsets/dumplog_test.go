@@ -23,14 +23,23 @@ import (
 // dumped is what kafka-dump-log prints of a record.
 var dumped = regexp.MustCompile(`\| offset: (\d+) .* key: (\{.*\}) payload: (\{.*\}|<DELETE>)$`)
 
-// TestEveryTypeLikeDumpLog writes records of every type to a topic of a real
-// 4.3.1 broker, and compares what we decode of its segment file with what
+// TestEveryTypeLikeDumpLog writes records of every type to a topic of real 4.x
+// brokers, and compares what we decode of its segment file with what
 // Kafka's own kafka-dump-log prints of it, field by field.
 func TestEveryTypeLikeDumpLog(t *testing.T) {
-	cluster := brokers()[1].get(t)
-	if cluster.Version != kafkatest.V431 {
-		t.Fatalf("wants 4.3.1, got %s", cluster.Version)
+	onKRaft(t, everyTypeLikeDumpLog)
+}
+
+// onKRaft runs a test on each real broker that is a 4.x.
+func onKRaft(t *testing.T, test func(*testing.T, *kafkatest.Cluster)) {
+	for _, b := range brokers() {
+		if b.config.Version.KRaft() {
+			t.Run(string(b.config.Version), func(t *testing.T) { test(t, b.get(t)) })
+		}
 	}
+}
+
+func everyTypeLikeDumpLog(t *testing.T, cluster *kafkatest.Cluster) {
 	ctx := context.Background()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap), kgo.DefaultProduceTopic("every-type"), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	if err != nil {

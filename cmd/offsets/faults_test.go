@@ -438,7 +438,7 @@ func lastOf(s string) string { return s[max(0, len(s)-2000):] }
 // batch: it is cut until they do.
 func TestRequestsThatAreTooLargeAreSplit(t *testing.T) {
 	// 3.6.0 takes commits of any size, whatever message.max.bytes says.
-	small := &realBroker{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 3, Properties: map[string]string{"message.max.bytes": "3000"}}}
+	small := &realBroker{config: kafkatest.Config{Version: kafkatest.V440, OffsetsPartitions: 3, Properties: map[string]string{"message.max.bytes": "3000"}}}
 	defer small.stop()
 	cluster := small.get(t)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()))

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,9 +55,19 @@ type realBroker struct {
 var brokers = sync.OnceValue(func() []*realBroker {
 	return []*realBroker{
 		{config: kafkatest.Config{Version: kafkatest.V360, OffsetsPartitions: 7}},
-		{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 50}},
+		{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 11}},
+		{config: kafkatest.Config{Version: kafkatest.V440, OffsetsPartitions: 50}},
 	}
 })
+
+// oldestAndNewest leaves out the releases between, for what does not depend on
+// the release, or only on ZooKeeper or KRaft. OFFSETS_TEST_SOAK asks for all.
+func oldestAndNewest() []kafkatest.Version {
+	if os.Getenv("OFFSETS_TEST_SOAK") != "" {
+		return []kafkatest.Version{kafkatest.V360, kafkatest.V431, kafkatest.V440}
+	}
+	return []kafkatest.Version{kafkatest.V360, kafkatest.V440}
+}
 
 // get returns the broker; it skips the test where there is none to be had,
 // and fails it where one is required.
@@ -88,7 +101,7 @@ func (b *realBroker) stop() {
 
 // TestScript runs every script on the sandbox and on each real Kafka. What a
 // broker is called in a script's conditions: [sandbox], [kafka], [kafka-3.6.0],
-// [kafka-4.3.1]. Each script has a prefix of its own in $P for topics and
+// [kafka-4.3.1], [kafka-4.4.0], and [kafka-4] for both of these. Each script has a prefix of its own in $P for topics and
 // groups, because the real brokers are shared.
 func TestScript(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
@@ -114,7 +127,7 @@ func TestScript(t *testing.T) {
 
 func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker func(*testscript.Env) (string, error)) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Files: scriptsFor(t, cluster),
 		Setup: func(env *testscript.Env) error {
 			addr, err := broker(env)
 			if err != nil {
@@ -135,8 +148,10 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
-			case "sandbox", "kafka-" + string(kafkatest.V360), "kafka-" + string(kafkatest.V431):
+			case "sandbox", "kafka-" + string(kafkatest.V360), "kafka-" + string(kafkatest.V431), "kafka-" + string(kafkatest.V440):
 				return cond == name, nil
+			case "kafka-4":
+				return cluster != nil && cluster.Version.KRaft(), nil
 			case "kafka":
 				return cluster != nil, nil
 			case "python":
@@ -149,6 +164,29 @@ func runScripts(t *testing.T, name string, cluster *kafkatest.Cluster, broker fu
 		UpdateScripts:       os.Getenv("OFFSETS_UPDATE_SCRIPTS") != "",
 		Deadline:            time.Now().Add(15 * time.Minute),
 	})
+}
+
+// What 4.4 does otherwise than 4.3 is in these words; see scriptsFor.
+var differs = regexp.MustCompile(`kafka-4|share|transaction|group-protocol|decode|streams`)
+
+// scriptsFor is all scripts; or, on a release between the oldest and the newest,
+// those in which releases differ, because a run of all takes minutes.
+func scriptsFor(t *testing.T, cluster *kafkatest.Cluster) (out []string) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cluster == nil || slices.Contains(oldestAndNewest(), cluster.Version) || differs.Match(text) {
+			out = append(out, file)
+		}
+	}
+	return out
 }
 
 // prefix is the script's name, from its work folder ".../script-NAME".

@@ -47,7 +47,11 @@ func TestOracle(t *testing.T) {
 		}
 		return
 	}
-	for _, release := range []kafkatest.Version{kafkatest.V360, kafkatest.V431} {
+	releases := oldestAndNewest()
+	if os.Getenv("OFFSETS_TEST_ORACLE") != "" || os.Getenv("OFFSETS_TEST_ORACLE_SEED") != "" {
+		releases = []kafkatest.Version{kafkatest.V360, kafkatest.V431, kafkatest.V440}
+	}
+	for _, release := range releases {
 		t.Run(string(release), func(t *testing.T) {
 			t.Parallel()
 			oracleOn(t, release)

@@ -109,7 +109,7 @@ func newSecuredWorld(t *testing.T) *securedWorld {
 	t.Helper()
 	w := &securedWorld{t: t, ca: newAuthority(t, "the authority"), dir: t.TempDir()}
 	cert, key := w.ca.leaf("broker", time.Now().Add(time.Hour))
-	secured := &realBroker{config: kafkatest.Config{Version: kafkatest.V431, OffsetsPartitions: 5, Secure: &kafkatest.Secure{
+	secured := &realBroker{config: kafkatest.Config{Version: kafkatest.V440, OffsetsPartitions: 5, Secure: &kafkatest.Secure{
 		KeyStore: pemOf(t, cert, key), ClientCA: pemOf(t, w.ca.cert, nil), Users: map[string]string{"alice": "alice's secret", "bob": "bob-secret"}, Super: []string{"alice", "scram", "token", "CN=client"},
 	}}}
 	t.Cleanup(secured.stop)

@@ -77,11 +77,12 @@ func checkState(t *testing.T, cluster *kafkatest.Cluster) {
 }
 
 // TestCommitLogLikeDumpLog compares the commit log that the scripts left on the
-// real 4.3.1 broker (classic and KIP-848 groups, transactions, deletions), and
+// real 4.x brokers (classic and KIP-848 groups, transactions, deletions), and
 // that members of every other type of group leave, with what kafka-dump-log
 // prints of the same files, record by record.
-func TestCommitLogLikeDumpLog(t *testing.T) {
-	cluster := brokers()[1].get(t)
+func TestCommitLogLikeDumpLog(t *testing.T) { onKRaft(t, commitLogLikeDumpLog) }
+
+func commitLogLikeDumpLog(t *testing.T, cluster *kafkatest.Cluster) {
 	leaveMembers(t, cluster, []string{"classic", "consumer", "regex", "share", "streams"})
 	leaveTransaction(t, cluster)
 	rows := wholeLog(t, cluster)
@@ -92,7 +93,7 @@ func TestCommitLogLikeDumpLog(t *testing.T) {
 	for _, kind := range commitlog.Kinds() {
 		switch kind {
 		case "legacy_offset_commit", "share_group_partition_metadata", "consumer_group_partition_metadata", commitlog.KindDamagedBatch, commitlog.KindUnknown:
-			continue // not written by 4.3.1
+			continue // not written by 4.3 and 4.4
 		}
 		if kinds[string(kind)] == 0 {
 			t.Errorf("no %s among %v", kind, kinds)

@@ -67,7 +67,7 @@ func (b *Broker) Start(ctx context.Context) error {
 			return err
 		}
 		err := b.waitReady(ctx, 1)
-		if err == nil || b.Running() || !b.cluster.Version.usesZooKeeper() || time.Since(begun) > 4*zooKeeperSession {
+		if err == nil || b.Running() || !b.cluster.Version.usesZooKeeper() || time.Since(begun) > startLimit {
 			return err
 		}
 	}

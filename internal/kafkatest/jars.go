@@ -16,6 +16,7 @@ type Version string
 const (
 	V360 Version = "3.6.0"
 	V431 Version = "4.3.1"
+	V440 Version = "4.4.0"
 )
 
 // Releases that wrote commit log records in layouts of their own.
@@ -27,6 +28,10 @@ const (
 
 // usesZooKeeper: the others have KRaft, and from 4.0 on nothing else.
 func (v Version) usesZooKeeper() bool { return v == V360 }
+
+// KRaft says whether it is a 4.x: with KIP-848 and topic ids in commits. The last
+// releases of it have share groups, too.
+func (v Version) KRaft() bool { return strings.HasPrefix(string(v), "4.") }
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -53,7 +58,7 @@ const copyDependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1
 // mode allows it.
 func jars(ctx context.Context, mode Mode, v Version) (string, error) {
 	more := ""
-	if v == V431 {
+	if v == V431 || v == V440 {
 		more = streams
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(pom, "STREAMS", more), "VERSION", string(v))

@@ -9,7 +9,7 @@ import (
 // DumpLog returns Kafka's own kafka-dump-log.
 func (k *Cluster) DumpLog(ctx context.Context, args ...string) *exec.Cmd {
 	class := "org.apache.kafka.tools.DumpLogSegments"
-	if k.Version != V431 {
+	if k.Version != V431 && k.Version != V440 {
 		class = "kafka.tools.DumpLogSegments"
 	}
 	return k.Java(ctx, class, args...)

@@ -77,7 +77,9 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 		o.Length = length
 	}
 	rep := report.New(o.Broker.Release)
-	env := &environment{Options: o, report: rep, run: fmt.Sprintf("%x", time.Now().UnixMilli()&0xffffff)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	env := &environment{Options: o, report: rep, run: fmt.Sprintf("%x", time.Now().UnixMilli()&0xffffff), giveUp: cancel}
 	var next atomic.Int64
 	deadline := time.Now().Add(o.For)
 	seed := func() (int64, bool) {
@@ -118,7 +120,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	case err := <-errs:
 		return rep, err
 	default:
-		return rep, nil
+		return rep, context.Cause(ctx)
 	}
 }
 
@@ -127,6 +129,7 @@ type environment struct {
 	Options
 	report *report.Report
 	run    string
+	giveUp context.CancelCauseFunc // there is no broker any more
 	serial atomic.Int64
 	// restarts keeps scripts out of the way of a restart.
 	restarts sync.RWMutex

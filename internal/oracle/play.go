@@ -135,7 +135,7 @@ func (p *playing) step(ctx context.Context, s steps.Step) error {
 	p.do(ctx, e)
 	e.End = time.Now()
 	e.Down = down || p.env.Broker.Failover.Down()
-	if e.After, err = p.observer.Look(ctx); err != nil {
+	if e.After, err = p.lookAfter(ctx, e); err != nil {
 		return fmt.Errorf("after it: %w", err)
 	}
 	p.last = e.After
@@ -164,6 +164,30 @@ func (p *playing) look(ctx context.Context) (*record.World, error) {
 	return p.observer.Look(ctx)
 }
 
+// lookAfter is what stands after a step. A coordinator that has just started may
+// list too few groups, without an error, until it has read all of its log.
+func (p *playing) lookAfter(ctx context.Context, e *record.Entry) (*record.World, error) {
+	for begun := time.Now(); ; {
+		w, err := p.observer.Look(ctx)
+		if err != nil || e.Step.Kind != "restart" || time.Since(begun) > 20*time.Second {
+			return w, err
+		}
+		missing := false
+		for name := range e.Before.Groups {
+			_, found := w.Groups[name]
+			missing = missing || !found
+		}
+		if !missing {
+			return w, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
 // do plays the step, whichever kind it is.
 func (p *playing) do(ctx context.Context, e *record.Entry) {
 	var err error
@@ -173,7 +197,9 @@ func (p *playing) do(ctx context.Context, e *record.Entry) {
 			e.Err = "no restarts here"
 			return
 		}
-		err = p.env.Broker.Restart(ctx, s.How)
+		if err = p.env.Broker.Restart(ctx, s.How); err != nil {
+			p.env.giveUp(fmt.Errorf("the broker did not come back from a restart: %w", err))
+		}
 	case s.Kind == "compact":
 		p.env.compactions.Add(1)
 		e.Ops, err = p.player.Play(ctx, s, e.Before)

@@ -17,7 +17,7 @@ func Shrink(ctx context.Context, o Options, seed int64, fault judge.Fault, limit
 	if o.Length == 0 {
 		o.Length = length
 	}
-	env := &environment{Options: o, report: report.New(o.Broker.Release), run: fmt.Sprintf("%xs", time.Now().UnixMilli()&0xffffff)}
+	env := &environment{Options: o, report: report.New(o.Broker.Release), run: fmt.Sprintf("%xs", time.Now().UnixMilli()&0xffffff), giveUp: func(error) {}}
 	env.Keep, env.Logf = "", nil
 	script := steps.Generate(seed, env.features(), o.Length)
 	var last *Played
