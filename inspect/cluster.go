@@ -86,6 +86,9 @@ func (c *Cluster) listDetails(ctx context.Context, l *listing, names []string, o
 		described := c.describeGroups(ctx, l, names)
 		out.Problems = append(out.Problems, described.problems...)
 		for _, name := range names {
+			if described.gone[name] {
+				continue
+			}
 			g := l.groups[name]
 			if d, ok := described.groups[name]; ok {
 				g.take(&d)
@@ -95,7 +98,7 @@ func (c *Cluster) listDetails(ctx context.Context, l *listing, names []string, o
 		return nil
 	}
 	for chunk := range slices.Chunk(names, chunkSize) {
-		groups, problems, err := c.describeChunk(ctx, l, chunk, DescribeOptions{withoutEnds: !o.Lag})
+		groups, problems, err := c.describeChunk(ctx, l, chunk, DescribeOptions{withoutEnds: !o.Lag, leaveOutGone: true})
 		out.Problems = append(out.Problems, problems...)
 		if err != nil {
 			return err

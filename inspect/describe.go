@@ -49,7 +49,8 @@ type DescribeOptions struct {
 	// a second time.
 	Known *Known
 
-	withoutEnds bool // commits and members are all that is wanted
+	withoutEnds  bool // commits and members are all that is wanted
+	leaveOutGone bool // the names are those of a listing; so with Known, too
 	// CreateMissing describes a group that does not exist as one without
 	// members and commits, instead of reporting it.
 	CreateMissing bool
@@ -214,6 +215,8 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 			fetched = starts[name]
 		}
 		switch {
+		case described.gone[name] && len(fetched.Fetched) == 0 && (o.Known != nil || o.leaveOutGone):
+			continue // it went while all were looked at
 		case ok:
 		case described.failed[name] && len(fetched.Fetched) == 0:
 			continue // the problem is on the list

@@ -21,13 +21,14 @@ type descriptions struct {
 	groups   map[string]Group
 	problems []Problem
 	failed   map[string]bool // groups that a problem is about
+	gone     map[string]bool // groups that were listed, and do not exist any more
 }
 
 // describeGroups asks for state and members with the call that fits each
 // group's type. A group that was not listed is asked for as a classic group
 // first, then as a KIP-848 group: the classic call says "dead" of those.
 func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string) *descriptions {
-	d := &descriptions{groups: map[string]Group{}, failed: map[string]bool{}}
+	d := &descriptions{groups: map[string]Group{}, failed: map[string]bool{}, gone: map[string]bool{}}
 	var classic, consumer, share, streams []string
 	for _, name := range names {
 		switch g, listed := l.groups[name]; {
@@ -53,21 +54,27 @@ func (c *Cluster) describeGroups(ctx context.Context, l *listing, names []string
 	wg.Go(func() { ofStreams = c.retried(ctx, l, streams, c.describeStreams) })
 	wg.Go(func() { ofClassic = c.retried(ctx, l, classic, c.describeClassic) })
 	wg.Wait()
-	d.take(ofShare, nil)
-	d.take(ofStreams, nil)
-	var unlisted []string
+	// What does not exist is not a failure; and a group that was listed may be
+	// deleted by now.
+	var dead []string
+	gone := func(g described) bool {
+		// "Dead" is the classic call's word, also for a group of another type.
+		is := errors.Is(g.err, kerr.GroupIDNotFound) || g.err != nil && tooOld(g.err) && slices.Contains(dead, g.name)
+		if _, listed := l.groups[g.name]; is && listed {
+			d.gone[g.name] = true
+		}
+		return is
+	}
+	d.take(ofShare, gone)
+	d.take(ofStreams, gone)
 	d.take(ofClassic, func(g described) bool {
-		_, listed := l.groups[g.name]
-		missing := g.err == nil && g.group.State == "Dead" && !listed || errors.Is(g.err, kerr.GroupIDNotFound)
+		missing := g.err == nil && g.group.State == "Dead" || errors.Is(g.err, kerr.GroupIDNotFound)
 		if missing {
-			unlisted = append(unlisted, g.name)
+			dead = append(dead, g.name)
 		}
 		return missing
 	})
-	d.take(c.retried(ctx, l, append(consumer, unlisted...), c.describeConsumer), func(g described) bool {
-		_, listed := l.groups[g.name]
-		return !listed && (errors.Is(g.err, kerr.GroupIDNotFound) || g.err != nil && tooOld(g.err)) // it does not exist
-	})
+	d.take(c.retried(ctx, l, slices.Concat(consumer, dead), c.describeConsumer), gone)
 	return d
 }
 
