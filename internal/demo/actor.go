@@ -175,6 +175,10 @@ func (a *actor) failure() error {
 // write sends a line to the process.
 func (a *actor) write(line string) error {
 	if _, err := fmt.Fprintln(a.stdin, line); err != nil {
+		select {
+		case <-a.done: // it has said why
+		case <-time.After(10 * time.Second):
+		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return fmt.Errorf("%s ended: %w", a.name, a.failure())

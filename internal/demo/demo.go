@@ -218,6 +218,12 @@ func (s *stage) createTopic(ctx context.Context, partitions int32) error {
 		return fmt.Errorf("creating topic %s: %w", s.topic, err)
 	}
 	s.created = true
+	return s.untilThere(ctx, partitions)
+}
+
+// untilThere waits until clients see the topic: a broker tells of it a moment
+// after it was created.
+func (s *stage) untilThere(ctx context.Context, partitions int32) error {
 	return s.until(ctx, "the topic has leaders", func() (bool, error) {
 		topics, err := s.adm.ListTopics(ctx, s.topic)
 		if err != nil || topics[s.topic].Err != nil {

@@ -65,6 +65,9 @@ func recreated(ctx context.Context, s *stage, policy string) (Scene, error) {
 	if err != nil {
 		return scene, err
 	}
+	if err := s.untilThere(ctx, 1); err != nil {
+		return scene, err
+	}
 	s.tell("operator", "deletes the topic and creates it again; the commits go with it")
 	if err := s.untilCommitted(ctx, 0, -1); err != nil {
 		return scene, err
