@@ -36,6 +36,34 @@ type PolicyGroup struct {
 	// in the place of a consumer's policy; nil for others, and where it could not
 	// be read.
 	ShareReset *string `json:"share_auto_offset_reset"`
+	// NewPartitions is about partitions that are added later; nil for share and
+	// streams groups.
+	NewPartitions *NewPartitions `json:"new_partitions"`
+}
+
+// NewPartitions is the trap of partitions that are added while consumers run: they
+// have no commit there, and under latest skip what was written before they noticed
+// (KIP-1327).
+type NewPartitions struct {
+	// NoticedAfter is how long a running consumer may take, with the defaults of
+	// clients and brokers, without the rebalance that follows.
+	NoticedAfter float64 `json:"noticed_after_seconds"`
+	// ByDuration is a by_duration that is long enough to skip nothing.
+	ByDuration string `json:"by_duration"`
+	// Setting is what decides it.
+	Setting string `json:"setting"`
+}
+
+// newPartitions: a classic member looks for itself; of a KIP-848 group the
+// coordinator does, and tells with the next heartbeat.
+func newPartitions(groupType string) *NewPartitions {
+	switch groupType {
+	case Classic:
+		return &NewPartitions{300, "PT6M", "metadata.max.age.ms"}
+	case Consumer:
+		return &NewPartitions{5, "PT1M", "group.consumer.heartbeat.interval.ms"}
+	}
+	return nil
 }
 
 // PolicyPartition is one partition, seen by a consumer that starts now.
@@ -204,7 +232,7 @@ func (c *Cluster) Policies(ctx context.Context, group Group, o PolicyOptions) (o
 	if group.Type == Share {
 		return c.sharePolicies(ctx, group, o)
 	}
-	out = PolicyGroup{Group: group.Group, Type: group.Type, Partitions: []PolicyPartition{}}
+	out = PolicyGroup{Group: group.Group, Type: group.Type, Partitions: []PolicyPartition{}, NewPartitions: newPartitions(group.Type)}
 	divergence, err := c.divergence(ctx, group.Partitions)
 	if err != nil {
 		return out, nil, err

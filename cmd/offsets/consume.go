@@ -44,6 +44,7 @@ func consumeCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "instance-id", Usage: "`ID` of a static member"},
 			&cli.StringFlag{Name: "isolation-level", Usage: "`LEVEL`: read_uncommitted or read_committed", Value: "read_uncommitted"},
 			&cli.StringFlag{Name: "group-protocol", Usage: "`PROTOCOL`: classic or consumer (KIP-848)", Value: "classic"},
+			&cli.DurationFlag{Name: "metadata-max-age", Usage: "how long until it looks for new partitions (metadata.max.age.ms)", DefaultText: "5m"},
 			&cli.DurationFlag{Name: "processing-time", Usage: "pretend that each record takes so long to process"},
 		},
 		Action: func(c *cli.Context) error {
@@ -70,6 +71,11 @@ func consumeOptionsOf(e *env, c *cli.Context) (o consumeOptions, err error) {
 		return o, err
 	}
 	o.processing = c.Duration("processing-time")
+	if c.IsSet("metadata-max-age") {
+		if o.config.MetadataMaxAge = c.Duration("metadata-max-age"); o.config.MetadataMaxAge < time.Second {
+			return o, usagef("--metadata-max-age %s: want at least 1s", c.Duration("metadata-max-age"))
+		}
+	}
 	o.Group, o.MaxMessages, o.ExitAtEnd = c.String("group"), c.Int64("max-messages"), c.Bool("exit-at-end")
 	o.AutoCommitInterval, o.NoCommit = c.Duration("auto-commit-interval"), c.Bool("no-commit")
 	o.SessionTimeout, o.InstanceID = c.Duration("session-timeout"), c.String("instance-id")

@@ -48,7 +48,7 @@ type demoOptions struct {
 func sceneList() string {
 	var b strings.Builder
 	for _, name := range demo.Names() {
-		fmt.Fprintf(&b, "   %-10s %s\n", name, demo.About(name))
+		fmt.Fprintf(&b, "   %-14s %s\n", name, demo.About(name))
 	}
 	return b.String()
 }

@@ -243,6 +243,10 @@ func policyFooter(g inspect.PolicyGroup) string {
 	if g.ShareReset != nil {
 		s += "\nshare group: share.auto.offset.reset is " + *g.ShareReset
 	}
+	if n := g.NewPartitions; n != nil {
+		s += fmt.Sprintf("\npartitions added while consumers run: latest skips what is written before they notice, up to %s (%s)\nand a rebalance later; earliest and by_duration:%s (clients 4.0) do not",
+			duration.Short(time.Duration(n.NoticedAfter*float64(time.Second))), n.Setting, n.ByDuration)
+	}
 	if slices.ContainsFunc(g.Partitions, func(p inspect.PolicyPartition) bool { return p.Expires != nil }) {
 		s += "\nexpiry is an estimate, as things are now: a commit that expired leaves the choice to the policy"
 	}

@@ -158,6 +158,16 @@ func (a *actor) has(partition int32, offset int64) (bool, error) {
 	return false, nil
 }
 
+// failed is why the process has ended, or nil while it runs.
+func (a *actor) failed() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.dead {
+		return nil
+	}
+	return a.failure()
+}
+
 // failure is what an ended process said last; the lock is held.
 func (a *actor) failure() error {
 	text := "without a word"

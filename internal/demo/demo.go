@@ -102,6 +102,7 @@ func scenes() []scene {
 		{"rebalance", "one of four consumers crashes, another takes its partition over", []string{""}, func(ctx context.Context, s *stage, _ string) (Scene, error) { return rebalance(ctx, s) }},
 		{"retention", "a consumer was away for longer than the topic keeps its records", all, retention},
 		{"recreated", "a topic is deleted and created again", all, recreated},
+		{"new-partition", "a partition is added under a running consumer", []string{"latest", "earliest", "none", "by_duration:10m"}, newPartition},
 	}
 }
 
