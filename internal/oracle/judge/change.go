@@ -232,7 +232,7 @@ func (j *Judge) undone(e *record.Entry, r record.Run, g planGroup, target string
 			left++
 		}
 	}
-	if n := len(g.Partitions); n > 0 && left == n && !j.back(last, after) {
+	if n := len(g.Partitions); n > 0 && left == n && !back(last, after) {
 		j.fault(e, r, "undo-nothing", "exit 0, applied; nothing was put back: %s", show(g.Partitions[0].Note))
 		return
 	}
@@ -270,9 +270,18 @@ func (j *Judge) undone(e *record.Entry, r record.Run, g planGroup, target string
 	}
 }
 
-// back says whether all is as it was before the change, without any write.
-func (j *Judge) back(c change, now record.Group) bool {
-	return maps.Equal(c.before.Commits, now.Commits)
+// back says whether all that the change moved is as it was before, without any
+// write.
+func back(c change, now record.Group) bool {
+	for tp := range keysOf(c) {
+		was, had := c.before.Commits[tp]
+		did, left := c.after.Commits[tp]
+		is, there := now.Commits[tp]
+		if (had != left || was != did) && (had != there || was != is) {
+			return false
+		}
+	}
+	return true
 }
 
 func keysOf(c change) map[record.TP]bool {

@@ -234,7 +234,8 @@ func (j *Java) txn(ctx context.Context, s steps.Step, world *record.World) ([]re
 		return nil, nil
 	}
 	all, err := j.op("txn."+s.How, func(*record.Op) error {
-		t, err := j.desk.Txn(ctx, fmt.Sprintf("%sjava%d", j.Prefix, s.Txn), 3*time.Second)
+		id := fmt.Sprintf("%sjava%d", j.Prefix, s.Txn)
+		t, err := j.desk.Txn(ctx, id, 3*time.Second)
 		if err != nil {
 			return err
 		}
@@ -251,7 +252,7 @@ func (j *Java) txn(ctx context.Context, s steps.Step, world *record.World) ([]re
 		if s.How == "abandon" {
 			return nil
 		}
-		time.Sleep(250 * time.Millisecond) // the marker follows the answer
+		j.untilEnded(ctx, id)
 		return t.Close(ctx)
 	})
 	return perOffset(all[0], j.Group(s.Group), offsets), err

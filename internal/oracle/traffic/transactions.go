@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -110,14 +111,30 @@ func (p *Player) endTxn(ctx context.Context, s steps.Step) ([]record.Op, error) 
 			}
 			return err
 		})
-		// The marker follows the answer.
-		time.Sleep(250 * time.Millisecond)
+		p.untilEnded(ctx, t.id)
 		return err
 	})
 	for i := range ops {
 		ops[i].Txn = s.Txn
 	}
 	return ops, err
+}
+
+// untilEnded waits until a transaction's markers are written: they follow the
+// answer, on a busy machine by seconds.
+func (p *Player) untilEnded(ctx context.Context, id string) {
+	for begun := time.Now(); time.Since(begun) < 15*time.Second; {
+		all, err := p.adm.DescribeTransactions(ctx, id)
+		if t := all[id]; err == nil && t.Err == nil && t.State != "Ongoing" && !strings.HasPrefix(t.State, "Prepare") {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // until the coordinator of the group has it
 }
 
 // again repeats what a coordinator refuses while it is busy with what came
