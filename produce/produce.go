@@ -31,6 +31,8 @@ type Options struct {
 	DisableIdempotence bool
 	// Delivery bounds how long one record may take.
 	Delivery time.Duration
+	// Transactions, if it has an id, groups the records into transactions.
+	Transactions Transactions
 	// Delivered, if set, is called for every record that a broker has
 	// acknowledged, one call at a time.
 	Delivered func(*kgo.Record)
@@ -50,6 +52,8 @@ type Summary struct {
 	Topic      string
 	Records    int64
 	Partitions []PartitionSummary // sorted
+	// Transactions is nil without a transactional id.
+	Transactions *TransactionSummary
 }
 
 // ErrNoTopic means that the topic does not exist. Nothing was written.
@@ -105,6 +109,15 @@ func (o Options) clientOptions() ([]kgo.Opt, error) {
 	} else if o.Acks == "0" || o.Acks == "1" {
 		return nil, fmt.Errorf("acks %s needs --no-idempotence: only acks all is without duplicates", o.Acks)
 	}
+	if err := o.Transactions.validate(); err != nil {
+		return nil, err
+	}
+	if id := o.Transactions.ID; id != "" {
+		if o.DisableIdempotence {
+			return nil, errors.New("transactions need idempotence, and --acks all")
+		}
+		opts = append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(o.Transactions.timeout()))
+	}
 	if o.Partition != nil {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
@@ -146,6 +159,29 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, records iter.Seq2[*kgo.
 	})
 	defer stopping()
 	n := int64(0)
+	write := func(r *kgo.Record) {
+		r.Topic = o.Topic
+		if o.Partition != nil {
+			r.Partition = *o.Partition
+		}
+		n++
+		number := n
+		producer.Produce(background, r, func(r *kgo.Record, err error) { t.done(number, r, err) })
+	}
+	if o.Transactions.ID != "" {
+		x := transactor{Transactions: o.Transactions, producer: producer, write: write, failed: t.failed,
+			summary: TransactionSummary{ID: o.Transactions.ID},
+			limited: func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(background, max(o.Delivery, leastDelivery))
+			}}
+		err := x.run(ctx, records)
+		summary := t.summary(o.Topic)
+		summary.Transactions = &x.summary
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		return summary, err
+	}
 	err = func() error {
 		for r, err := range records {
 			if err != nil {
@@ -154,13 +190,7 @@ func Run(ctx context.Context, cl *kgo.Client, o Options, records iter.Seq2[*kgo.
 			if ctx.Err() != nil || t.failed() != nil {
 				break
 			}
-			r.Topic = o.Topic
-			if o.Partition != nil {
-				r.Partition = *o.Partition
-			}
-			n++
-			number := n
-			producer.Produce(background, r, func(r *kgo.Record, err error) { t.done(number, r, err) })
+			write(r)
 		}
 		return nil
 	}()

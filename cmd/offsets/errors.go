@@ -113,6 +113,7 @@ func diagnose(err error) diagnosis {
 		receipt     *reset.ReceiptError
 		condition   *conditionError
 		undelivered *produce.DeliveryError
+		fenced      *produce.FencedError
 		differs     *liveError
 		inUse       *addressInUseError
 	)
@@ -194,6 +195,12 @@ func diagnose(err error) diagnosis {
 		hint("start it again: it begins where the group has committed, else where --auto-offset-reset says")
 	case errors.Is(err, consume.ErrNoConsumerProtocol):
 		hint("--group-protocol classic joins as a classic member; the consumer protocol came with Kafka 4.0")
+	case errors.As(err, &fenced):
+		d.Kind = "fenced"
+		hint("producers that run at the same time need transactional ids of their own")
+		if fenced.TimedOut > 0 {
+			hint("commit more often (--transaction-records, --transaction-duration), or give it more time with --transaction-timeout")
+		}
 	case errors.As(err, &undelivered):
 		d.Kind = "not_delivered"
 		if errors.Is(err, kerr.MessageTooLarge) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,10 @@ func produceCommand(e *env) *cli.Command {
 		ArgsUsage: "TOPIC",
 		Description: "Writes each line of standard input, or of a file, as a record; or makes records from\na template. Shows which offsets they got.\n\n" +
 			"   offsets produce orders --create --partitions 3 < orders.jsonl\n" +
-			"   offsets produce offset_commit --count 1000 --template '{\"number\": {{.N}}}' --interval 2s\n\n" +
+			"   offsets produce offset_commit --count 1000 --template '{\"number\": {{.N}}}' --interval 2s\n" +
+			"   offsets produce orders --transactional-id import-1 --transaction-records 500 < orders.jsonl\n\n" +
+			"With --transactional-id consumers that read committed see a transaction's records when it is\n" +
+			"committed. Without further flags all records are one transaction. Ctrl-C and errors abort it.\n\n" +
 			"Exit: 0 done, 1 nothing written, 5 some records written, 130 interrupted.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "file", Usage: "read lines from `FILE`, not from standard input"},
@@ -45,6 +49,12 @@ func produceCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "acks", Usage: "`all`, 1 or 0", Value: "all"},
 			&cli.StringFlag{Name: "compression", Usage: "`CODEC`: " + strings.Join(produce.CompressionNames(), ", "), Value: "none"},
 			&cli.BoolFlag{Name: "no-idempotence", Usage: "allow duplicates on retries; --acks 1 and 0 need it"},
+			&cli.StringFlag{Name: "transactional-id", Usage: "write in transactions, as the producer with this `ID`"},
+			&cli.Int64Flag{Name: "transaction-records", Usage: "commit after every `N` records"},
+			&cli.DurationFlag{Name: "transaction-duration", Usage: "commit a transaction so long after it began"},
+			&cli.DurationFlag{Name: "transaction-timeout", Usage: "brokers abort a transaction that is open for longer", DefaultText: "1m"},
+			&cli.BoolFlag{Name: "abort", Usage: "abort each transaction instead, for tests"},
+			&cli.BoolFlag{Name: "leave-open", Usage: "do not end the last transaction, for tests"},
 			&cli.BoolFlag{Name: "create", Usage: "create the topic if it does not exist"},
 			&cli.IntFlag{Name: "partitions", Usage: "`N` of a created topic", Value: 1},
 			&cli.IntFlag{Name: "replication-factor", Usage: "`N` of a created topic", Value: -1, DefaultText: "the broker's default"},
@@ -76,6 +86,9 @@ func produceOptionsOf(e *env, c *cli.Context) (o produceOptions, err error) {
 		return o, err
 	}
 	o.Acks, o.Compression, o.DisableIdempotence, o.Delivery = c.String("acks"), c.String("compression"), c.Bool("no-idempotence"), o.timeout
+	if o.Transactions, err = transactionsOf(c); err != nil {
+		return o, err
+	}
 	if c.IsSet("partition") {
 		p := int32(c.Int("partition"))
 		if p < 0 {
@@ -95,6 +108,34 @@ func produceOptionsOf(e *env, c *cli.Context) (o produceOptions, err error) {
 	}
 	o.source, err = sourceOf(e, c)
 	return o, err
+}
+
+// transactionsOf reads the flags of transactions.
+func transactionsOf(c *cli.Context) (produce.Transactions, error) {
+	t := produce.Transactions{
+		ID: c.String("transactional-id"), Records: c.Int64("transaction-records"), Duration: c.Duration("transaction-duration"),
+		Timeout: c.Duration("transaction-timeout"), Abort: c.Bool("abort"), LeaveOpen: c.Bool("leave-open"),
+	}
+	for _, name := range []string{"transaction-records", "transaction-duration", "transaction-timeout", "abort", "leave-open"} {
+		if c.IsSet(name) && t.ID == "" {
+			return t, usagef("--%s goes with --transactional-id", name)
+		}
+	}
+	switch {
+	case c.IsSet("transactional-id") && t.ID == "":
+		return t, usagef("--transactional-id is empty")
+	case c.IsSet("transaction-records") && t.Records < 1:
+		return t, usagef("--transaction-records %d: want 1 or more", t.Records)
+	case c.IsSet("transaction-duration") && t.Duration <= 0:
+		return t, usagef("--transaction-duration %s: want more than nothing", t.Duration)
+	case c.IsSet("transaction-timeout") && t.Timeout < time.Second:
+		return t, usagef("--transaction-timeout %s: want at least 1s", t.Timeout)
+	case t.Abort && t.LeaveOpen:
+		return t, usagef("--abort and --leave-open exclude each other")
+	case t.ID != "" && (c.Bool("no-idempotence") || c.String("acks") != "all"):
+		return t, usagef("transactions need idempotence and --acks all")
+	}
+	return t, nil
 }
 
 // onlyArg is a command's single positional argument.
@@ -320,30 +361,61 @@ func produceRecords(ctx context.Context, e *env, o produceOptions) error {
 	stop := e.progress(func() string { return fmt.Sprintf("%d records written to %s", written.Load(), o.Topic) })
 	summary, err := produce.Run(ctx, cl, o.Options, o.source.records(ctx))
 	stop()
+	e.transactionNotes(summary.Transactions, o.Transactions)
 	if writeErr := render.Write(e.Stdout, o.format, produceView(summary)); writeErr != nil {
 		return errors.Join(err, writeErr)
 	}
-	if err != nil && summary.Records > 0 {
+	if err != nil && kept(summary) > 0 {
 		return &partialWriteError{err}
 	}
 	return err
 }
 
+// kept is how many records were written for good.
+func kept(s produce.Summary) int64 {
+	if t := s.Transactions; t != nil {
+		return t.CommittedRecords + t.UnknownRecords
+	}
+	return s.Records
+}
+
+// transactionNotes says what ended otherwise than by a commit.
+func (e *env) transactionNotes(s *produce.TransactionSummary, t produce.Transactions) {
+	if s == nil {
+		return
+	}
+	if s.Aborted > 0 {
+		e.note("%s aborted, with %s", plural(int(s.Aborted), "transaction"), plural(int(s.AbortedRecords), "record"))
+	}
+	if s.Open > 0 {
+		timeout := cmp.Or(t.Timeout, time.Minute)
+		e.note("a transaction of %s is left open: consumers that read committed stop before it until the brokers abort it, %s after it began", plural(int(s.OpenRecords), "record"), timeout)
+	}
+}
+
 type produceTail struct {
 	Topic   string `json:"topic"`
 	Records int64  `json:"records"`
+	// Transactions is nil without --transactional-id.
+	Transactions *produce.TransactionSummary `json:"transactions"`
 }
 
 func produceView(s produce.Summary) render.Result[produce.PartitionSummary, produce.PartitionSummary] {
 	return render.Result[produce.PartitionSummary, produce.PartitionSummary]{
 		Name:  "partitions",
 		Rows:  rowsOf(s.Partitions),
-		Tail:  func() any { return produceTail{s.Topic, s.Records} },
+		Tail:  func() any { return produceTail{s.Topic, s.Records, s.Transactions} },
 		Lines: one[produce.PartitionSummary],
 		Sections: func(rows iter.Seq[produce.PartitionSummary]) iter.Seq[render.Section] {
 			return sections(render.Section{
 				Columns: []render.Column{{Name: "TOPIC"}, {Name: "PARTITION", Right: true}, {Name: "RECORDS", Right: true}, {Name: "FIRST", Right: true}, {Name: "LAST", Right: true}},
 				Empty:   "no records written",
+				Footer: func() string {
+					if t := s.Transactions; t != nil && t.Committed > 0 {
+						return fmt.Sprintf("%s committed, with %s", plural(int(t.Committed), "transaction"), plural(int(t.CommittedRecords), "record"))
+					}
+					return ""
+				},
 				Rows: cells(rows, func(p produce.PartitionSummary) []string {
 					return []string{p.Topic, fmt.Sprint(p.Partition), fmt.Sprint(p.Records), fmt.Sprint(p.FirstOffset), fmt.Sprint(p.LastOffset)}
 				}),
