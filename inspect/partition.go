@@ -83,7 +83,8 @@ func (g *Group) Unread() (out []*Partition) {
 // ends. A partition that could not be read keeps the status it has.
 //
 // A commit below the log start does not count the deleted records as lag:
-// nobody can read them any more. They are in lost.
+// nobody can read them any more. They are in lost; of a share group's, those that
+// were not acknowledged.
 func (p *Partition) Assess() {
 	p.Lag, p.Lost = nil, nil
 	if p.LogStart == nil || p.LogEnd == nil {
@@ -100,6 +101,11 @@ func (p *Partition) Assess() {
 	}
 	committed := *p.Committed
 	lost := max(0, start-committed)
+	if p.shareLag != nil {
+		// What was acknowledged above the start offset may be what was deleted:
+		// only what is more than that is lost for certain.
+		lost = max(0, lost-max(0, *p.LogEnd-committed-*p.shareLag))
+	}
 	p.Lost = &lost
 	if committed > *p.LogEnd {
 		p.Status = PastEnd
