@@ -240,6 +240,7 @@ func TestNoReceiptNoChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, receipts := range map[string]*reset.Receipts{
+		"nowhere":    nil,
 		"no folder":  {Now: time.Now},
 		"a file":     {Dir: file, Now: time.Now},
 		"is there":   {File: file, Now: time.Now},
