@@ -271,7 +271,12 @@ func (e *env) report(err error) int {
 		if errors.As(one, &code) {
 			return int(code) // a child's own code, nothing to add
 		}
-		if d := diagnose(one); !slices.ContainsFunc(found, func(x diagnosis) bool { return x.Message == d.Message && x.code == d.code }) {
+		d := diagnose(one)
+		d.Message = connect.HideUserInfo(d.Message)
+		if d.Hint != nil {
+			*d.Hint = connect.HideUserInfo(*d.Hint)
+		}
+		if !slices.ContainsFunc(found, func(x diagnosis) bool { return x.Message == d.Message && x.code == d.code }) {
 			found = append(found, d)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,6 +46,8 @@ type common struct {
 	timeout   time.Duration
 	verbose   bool
 	trace     func(string) // with --verbose
+	// unencrypted tells once which secrets anybody on the network can read.
+	unencrypted func()
 	// isDefault: nobody named a broker.
 	isDefault bool
 	// servers and configFile are what was named, and where.
@@ -74,6 +77,11 @@ func (e *env) common(c *cli.Context) (common, error) {
 			return o, err
 		}
 	}
+	o.unencrypted = sync.OnceFunc(func() {
+		if told := o.config.Unencrypted; len(told) > 0 {
+			e.note("%s", strings.Join(told, "; "))
+		}
+	})
 	for _, flag := range []string{"bootstrap-server", "command-config", "context"} {
 		if c.IsSet(flag) {
 			o.connection = append(o.connection, "--"+flag, quoted(c.String(flag)))
@@ -91,6 +99,7 @@ func (e *env) common(c *cli.Context) (common, error) {
 
 // connect opens a client; the caller closes it.
 func (o common) connect(ctx context.Context, extra ...kgo.Opt) (*kgo.Client, error) {
+	o.unencrypted()
 	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout, Trace: o.trace}, extra...)
 	if err != nil && o.isDefault {
 		return nil, &defaultBrokerError{err}
@@ -111,5 +120,5 @@ func (o common) connectWatched(ctx context.Context) (*kgo.Client, context.Contex
 
 // note says something on stderr that is neither data nor an error.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(connect.HideUserInfo(fmt.Sprintf(format, args...))))
 }

@@ -19,6 +19,9 @@ const DefaultBootstrap = "localhost:9092"
 
 // ParseBootstrap splits a comma separated list of HOST:PORT.
 func ParseBootstrap(list string) ([]string, error) {
+	if strings.Contains(list, "@") {
+		return nil, fmt.Errorf("bootstrap server %q: want HOST:PORT: a user and a password are in sasl.jaas.config of a properties file", hideServers(list))
+	}
 	var servers []string
 	for s := range strings.SplitSeq(list, ",") {
 		s = strings.TrimSpace(s)
