@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 
@@ -19,7 +20,11 @@ type tapListener struct {
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
 	silent func(kmsg.Request) bool
+	answer answerFunc
 }
+
+// answerFunc is [Options.Answer].
+type answerFunc func(w io.Writer, key kmsg.Key, version int16, clientID string, frame []byte) error
 
 func (l *tapListener) Addr() net.Addr { return l.addr }
 
@@ -28,7 +33,7 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, pending: map[int32]pendingRequest{}}, nil
+	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, answer: l.answer, pending: map[int32]pendingRequest{}, asked: map[int32]askedRequest{}}, nil
 }
 
 // tap sees the requests that kfake reads and the responses that it writes.
@@ -38,6 +43,7 @@ type tap struct {
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
 	silent func(kmsg.Request) bool
+	answer answerFunc
 
 	in  bytes.Buffer // request bytes not yet parsed; used by kfake's one reader
 	out bytes.Buffer // response bytes not yet complete; used by its one writer
@@ -45,6 +51,14 @@ type tap struct {
 	mu      sync.Mutex
 	mute    bool                     // a request was not answered
 	pending map[int32]pendingRequest // by correlation id
+	asked   map[int32]askedRequest   // with an answerFunc only
+}
+
+// askedRequest is what an answerFunc is told of a request.
+type askedRequest struct {
+	key      kmsg.Key
+	version  int16
+	clientID string
 }
 
 // pendingRequest is a request of interest whose answer is awaited.
@@ -92,6 +106,20 @@ func (t *tap) Write(p []byte) (int, error) {
 		if t.mute {
 			continue
 		}
+		if t.answer != nil && len(frame) >= 4 {
+			corr := int32(binary.BigEndian.Uint32(frame))
+			t.mu.Lock()
+			asked, known := t.asked[corr]
+			delete(t.asked, corr)
+			t.mu.Unlock()
+			if known {
+				if err := t.answer(t.Conn, asked.key, asked.version, asked.clientID, frame); err != nil {
+					t.Conn.Close()
+					return 0, err
+				}
+				continue
+			}
+		}
 		size := binary.BigEndian.AppendUint32(nil, uint32(len(frame)))
 		if _, err := (&net.Buffers{size, frame}).WriteTo(t.Conn); err != nil {
 			return 0, err
@@ -124,6 +152,11 @@ func (t *tap) request(frame []byte) error {
 		}
 	}
 	own := clientID != nil && *clientID == ownClientID
+	if t.answer != nil && !own && clientID != nil {
+		t.mu.Lock()
+		t.asked[corr] = askedRequest{kmsg.Key(key), version, *clientID}
+		t.mu.Unlock()
+	}
 	wants := t.log.wants(kmsg.Key(key))
 	if !wants && (t.silent == nil || own) {
 		return nil
