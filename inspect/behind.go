@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -23,8 +24,9 @@ const (
 
 // unread is a stretch of a partition that a group has not read.
 type unread struct {
-	row *Partition
-	end int64
+	group string
+	row   *Partition
+	end   int64
 }
 
 // unreadOf are the partitions that are behind, in the order of rows.
@@ -36,7 +38,7 @@ func unreadOf(groups []Group) (out []unread) {
 				continue
 			}
 			end := p.readableEnd()
-			if u := (unread{p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
+			if u := (unread{groups[i].Group, p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
 				out = append(out, u)
 			} // else it is not known which records are acknowledged above the start offset
 		}
@@ -47,8 +49,9 @@ func unreadOf(groups []Group) (out []unread) {
 func (u *unread) from() int64 { return max(*u.row.Committed, *u.row.LogStart) }
 
 // behind fills in how old the next unread record of each partition is. What
-// cannot be read stays unknown: nothing is interpolated.
-func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups []Group, now time.Time) {
+// cannot be read stays unknown: nothing is interpolated, and batches that are there
+// and cannot be read are problems.
+func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups []Group, now time.Time) (problems []Problem) {
 	for i := range groups {
 		for j := range groups[i].Partitions {
 			if p := &groups[i].Partitions[j]; p.Lag != nil && *p.Lag == 0 {
@@ -63,7 +66,7 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 		tp := TopicPartition{u.row.Topic, u.row.Partition}
 		w := byPartition[tp]
 		if w == nil {
-			w = &nextRecord{TopicPartition: tp, limit: firstLimit, now: now}
+			w = &nextRecord{TopicPartition: tp, limit: firstLimit, now: now, unpacked: c.unpacked}
 			byPartition[tp] = w
 		}
 		w.unread = append(w.unread, u)
@@ -82,6 +85,12 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 		}
 	}
 	wg.Wait()
+	for _, u := range unreadOf(groups) {
+		if w := byPartition[TopicPartition{u.row.Topic, u.row.Partition}]; w.err != nil && u.row.BehindSeconds == nil {
+			problems = append(problems, ProblemOf(u.group, u.row, fmt.Errorf("age of the next unread record: %w", w.err)))
+		}
+	}
+	return problems
 }
 
 // nextRecord is a partition of which the first records from some offsets on are
@@ -92,6 +101,9 @@ type nextRecord struct {
 	offset int64    // where to fetch from
 	limit  int32    // bytes to ask for
 	now    time.Time
+
+	unpacked int   // see [Cluster]
+	err      error // why a batch cannot be read
 }
 
 // Limits of fetches for single records, in bytes. A broker gives a whole batch
@@ -197,7 +209,7 @@ func (c *Cluster) fetchPieces(ctx context.Context, broker int32, topics kadm.Top
 func (w *nextRecord) look(batches []byte) (more bool) {
 	before := w.offset
 	r := segment.NewReader(bytes.NewReader(batches))
-	r.OfTopic()
+	r.OfTopic(w.unpacked)
 	for len(w.unread) > 0 {
 		b, err := r.Next()
 		if err != nil {
@@ -209,6 +221,7 @@ func (w *nextRecord) look(batches []byte) (more bool) {
 				return nil
 			})
 			if err != nil {
+				w.err = fmt.Errorf("batch at offset %d: %w", b.BaseOffset, err)
 				return false
 			}
 		}

@@ -358,13 +358,13 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 		groups[i].finish(topics, found, o.ReadCommitted)
 	}
 	if o.Time {
-		c.behind(ctx, topics, groups, o.Now)
+		hidden = append(hidden, c.behind(ctx, topics, groups, o.Now)...)
 		if ctx.Err() != nil { // what is not known is null, and the reader is told why
 			hidden = append(hidden, problem("age of the next unread records", context.Cause(ctx)))
 		}
 	}
 	if o.Exact {
-		c.count(ctx, topics, groups)
+		hidden = append(hidden, c.count(ctx, topics, groups)...)
 	}
 	for i := range groups {
 		t := total(groups[i].Partitions)

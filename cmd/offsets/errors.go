@@ -13,6 +13,7 @@ import (
 
 	"offsets/consume"
 	"offsets/inspect"
+	"offsets/inspect/commitlog/segment"
 	"offsets/internal/connect"
 	"offsets/internal/render"
 	"offsets/produce"
@@ -114,6 +115,8 @@ func diagnose(err error) diagnosis {
 		condition   *conditionError
 		undelivered *produce.DeliveryError
 		differs     *liveError
+		tooLarge    *consume.TooLargeError
+		unpacked    *segment.TooLargeError
 		inUse       *addressInUseError
 	)
 	switch {
@@ -168,11 +171,17 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &inUse):
 		d.Kind = "address_in_use"
 		hint("something listens there already: --listen 127.0.0.1:0 takes a free port")
+	case errors.As(err, &tooLarge):
+		d.Kind = "batch_too_large"
+		hint("--max-batch-bytes SIZE allows more (memory for it is needed several times over); --partition %d --offset %d reads what comes behind it", tooLarge.Partition, tooLarge.Next)
 	case errors.As(err, &partial):
 		d.Kind, d.code = "partial", exitPartial
 		for _, p := range partial.Problems {
 			if errors.As(p.Err, &timeout) {
 				hint("%s", timeout.hint())
+			}
+			if errors.As(p.Err, &unpacked) {
+				hint("--max-batch-bytes SIZE allows more (memory for it is needed several times over)")
 			}
 		}
 	case errors.As(err, &unreachable):

@@ -46,7 +46,7 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		}
 	}
-	few := 16 // commands a seed
+	few := 12 // commands a seed
 	if text := os.Getenv("OFFSETS_TEST_HOSTILE"); text != "" {
 		limit, err := time.ParseDuration(text)
 		if err != nil {
@@ -73,7 +73,11 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	total := hostileCounts{exits: map[int]int{}, ways: map[string]int{}, commands: map[string]int{}}
 	for seed := range seeds {
-		newHostileWorld(t, program, seed, &total).play(few)
+		began := time.Now()
+		w := newHostileWorld(t, program, seed, &total)
+		ready := time.Since(began)
+		w.play(few)
+		t.Logf("seed %d: %s to prepare, %s in all", seed, ready, time.Since(began))
 	}
 	t.Log(total.String())
 }
