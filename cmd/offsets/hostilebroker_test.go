@@ -113,12 +113,13 @@ func hostileCommands() []hostileCommand {
 	// Bounded commands have --timeout, and what a change has begun is tried for a
 	// minute. What runs on has no limit as long as a broker answers; here it has an
 	// end that it must come to.
-	const bounded, change, long = 10 * time.Second, 75 * time.Second, 45 * time.Second
+	// A coordinator may hold a JoinGroup back for a minute, and so may one that lies.
+	const bounded, change, long, join = 10 * time.Second, 75 * time.Second, 45 * time.Second, 100 * time.Second
 	return []hostileCommand{
 		{args: "list -o json", within: bounded},
 		{args: "list --lag -o csv", within: bounded},
 		{args: "list --lag -o json --sort lag", within: bounded},
-		{args: "describe g -o json --time --exact", within: bounded},
+		{args: "describe g -o json --time --exact", within: long},
 		{args: "describe --all -o jsonl --time --pending", within: bounded},
 		{args: "describe g h --members -o json", within: bounded},
 		{args: "describe live", within: bounded},
@@ -144,8 +145,8 @@ func hostileCommands() []hostileCommand {
 		{args: "history g --summary -o json", within: long},
 		{args: "consume t --from-beginning --exit-at-end -o jsonl", within: long},
 		{args: "consume t --partition 1 --offset 3 --max-messages 5 -o json", within: long},
-		{args: "consume t --from-beginning --exit-at-end --group reader -o jsonl", member: "reader", within: long},
-		{args: "consume t --from-beginning --exit-at-end --group reader --group-protocol consumer -o jsonl", member: "reader", within: long},
+		{args: "consume t --from-beginning --exit-at-end --group reader -o jsonl", member: "reader", within: join},
+		{args: "consume t --from-beginning --exit-at-end --group reader --group-protocol consumer -o jsonl", member: "reader", within: join},
 		{args: "produce t --count 20 --compression zstd", within: long},
 		{args: "produce made --create --partitions 2 --key k", input: "a\nb\nc\n", within: long},
 		{args: "policy h --live -o json", within: long},
@@ -305,7 +306,7 @@ func (w *hostileWorld) judge(c hostileCommand) {
 
 // ends are the beginning and the end of a text.
 func ends(text string) string {
-	const most = 3000
+	const most = 60000
 	if len(text) <= 2*most {
 		return text
 	}
