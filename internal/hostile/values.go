@@ -209,3 +209,56 @@ func spoilBatches(rng *rand.Rand, text []byte) []byte {
 	}
 	return text
 }
+
+// Requests are some that a client might send, with values that none does.
+func Requests(seed uint64) []kmsg.Request {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	var out []kmsg.Request
+	for range 1 + rng.IntN(8) {
+		keys := interesting()
+		req := kmsg.RequestForKey(int16(keys[rng.IntN(len(keys))]))
+		req.SetVersion(int16(rng.IntN(int(req.MaxVersion()) + 1)))
+		v := reflect.ValueOf(req).Elem()
+		fill(rng, v, 0)
+		if rng.IntN(3) > 0 {
+			spoilValues(rng, v)
+		}
+		out = append(out, req)
+	}
+	return out
+}
+
+// fill gives a request something to be about.
+func fill(rng *rand.Rand, v reflect.Value, depth int) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if _, ok := v.Addr().Interface().(*kmsg.Tags); ok {
+			return
+		}
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() && field.Name != "Version" {
+				fill(rng, v.Field(i), depth+1)
+			}
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			v.SetBytes(make([]byte, rng.IntN(40)))
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), rng.IntN(3), 3))
+		for i := range v.Len() {
+			fill(rng, v.Index(i), depth+1)
+		}
+	case reflect.Pointer:
+		if rng.IntN(2) == 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(rng, v.Elem(), depth+1)
+		}
+	case reflect.String:
+		v.SetString([]string{"t", "g", "t", "g", "", "consumer", "range", "__consumer_offsets"}[rng.IntN(8)])
+	case reflect.Bool:
+		v.SetBool(rng.IntN(2) == 0)
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetInt([]int64{0, 1, -1, 2, 10, 100}[rng.IntN(6)])
+	}
+}
