@@ -174,10 +174,33 @@ func parseRequest(frame []byte) (req kmsg.Request, corr int32, clientID *string,
 	return req, corr, clientID, req.ReadFrom(r.Src)
 }
 
+// plausible refuses what kfake does not survive, and no client sends: records for
+// the same partition of two topics whose ids it does not know.
+func (t *tap) plausible(req kmsg.Request) error {
+	produce, ok := req.(*kmsg.ProduceRequest)
+	if !ok || len(produce.Topics) < 2 {
+		return nil
+	}
+	known := map[int32][16]byte{}
+	for _, topic := range produce.Topics {
+		for _, p := range topic.Partitions {
+			id, seen := known[p.Partition]
+			if seen && topic.Topic == "" && id != topic.TopicID && (t.log.cluster.TopicIDInfo(id) == nil || t.log.cluster.TopicIDInfo(topic.TopicID) == nil) {
+				return fmt.Errorf("partition %d of a topic that does not exist, and of another", p.Partition)
+			}
+			known[p.Partition] = topic.TopicID
+		}
+	}
+	return nil
+}
+
 // request remembers a request that the commit log cares about.
 func (t *tap) request(frame []byte) error {
 	req, corr, clientID, err := parseRequest(frame)
 	if err != nil {
+		return err
+	}
+	if err := t.plausible(req); err != nil {
 		return err
 	}
 	key := kmsg.Key(req.Key())
