@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 )
@@ -190,4 +191,57 @@ func TestScramRounds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzHide: of a text with a password in a URL, or in a bootstrap server, none is
+// left, and what has none stays as it is.
+func FuzzHide(f *testing.F) {
+	for _, s := range []string{"http://", "a:1,kafka://u:", "x", "", "\n", "\"", "http://a b", "://", "h+1.2-x://u@v:"} {
+		f.Add(s, ":9092")
+	}
+	f.Fuzz(func(t *testing.T, before, behind string) {
+		if _, err := ParseBootstrap(before + "S3CRET@h" + behind); err == nil || strings.Contains(err.Error(), "S3CRET") && !strings.Contains(behind, "S3CRET") {
+			t.Errorf("%q: %v", before+"S3CRET@h"+behind, err)
+		}
+		if got := HideUserInfo(before + " https://u:S3CRET@h " + behind); strings.Contains(got, "S3CRET") && !strings.Contains(before+behind, "S3CRET") {
+			t.Errorf("%q", got)
+		}
+		if !strings.Contains(before, "@") && HideUserInfo(before) != before {
+			t.Errorf("%q became %q", before, HideUserInfo(before))
+		}
+		for _, arg := range HideArguments([]string{"-b", before + "S3CRET@h", before, behind}) {
+			if strings.Contains(arg, "S3CRET") && !strings.Contains(before+behind, "S3CRET") {
+				t.Errorf("%q", arg)
+			}
+		}
+	})
+}
+
+// FuzzScram: whatever a broker's messages are, answering them ends soon.
+func FuzzScram(f *testing.F) {
+	f.Add("x,s=c2FsdA==,i=4096", "v=x", true)
+	f.Add("x,s=c2FsdA==,i=99999999999999999999", "e=no", true)
+	f.Add("r=,s=,i=", "", false)
+	f.Fuzz(func(t *testing.T, first, last string, nonce bool) {
+		m, err := mechanisms()["SCRAM-SHA-256"].make(nil, map[string]string{"username": "u", "password": "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, hello, err := m.Authenticate(t.Context(), "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, own, found := strings.Cut(string(hello), "r="); nonce && found {
+			first = "r=" + own + first
+		}
+		began := time.Now()
+		if _, _, err := session.Challenge([]byte(first)); err == nil {
+			if done, _, err := session.Challenge([]byte(last)); done && err == nil {
+				t.Errorf("a broker that does not know the password was believed: %q, %q", first, last)
+			}
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%q took %s", first, took)
+		}
+	})
 }
