@@ -104,6 +104,9 @@ type hostileCommand struct {
 	changes bool   // commits, with a receipt
 	member  string // the group whose commits it may move without one
 	within  time.Duration
+	// stopped: it may go on for as long as a broker answers anything; when within is
+	// over it is told to stop, and has to.
+	stopped bool
 	input   string
 }
 
@@ -113,8 +116,7 @@ func hostileCommands() []hostileCommand {
 	// Bounded commands have --timeout, and what a change has begun is tried for a
 	// minute. What runs on has no limit as long as a broker answers; here it has an
 	// end that it must come to.
-	// A coordinator may hold a JoinGroup back for a minute, and so may one that lies.
-	const bounded, change, long, join = 10 * time.Second, 75 * time.Second, 45 * time.Second, 100 * time.Second
+	const bounded, change, long, join = 10 * time.Second, 75 * time.Second, 45 * time.Second, 20 * time.Second
 	return []hostileCommand{
 		{args: "list -o json", within: bounded},
 		{args: "list --lag -o csv", within: bounded},
@@ -145,8 +147,8 @@ func hostileCommands() []hostileCommand {
 		{args: "history g --summary -o json", within: long},
 		{args: "consume t --from-beginning --exit-at-end -o jsonl", within: long},
 		{args: "consume t --partition 1 --offset 3 --max-messages 5 -o json", within: long},
-		{args: "consume t --from-beginning --exit-at-end --group reader -o jsonl", member: "reader", within: join},
-		{args: "consume t --from-beginning --exit-at-end --group reader --group-protocol consumer -o jsonl", member: "reader", within: join},
+		{args: "consume t --from-beginning --exit-at-end --group reader -o jsonl", member: "reader", stopped: true, within: join},
+		{args: "consume t --from-beginning --exit-at-end --group reader --group-protocol consumer -o jsonl", member: "reader", stopped: true, within: join},
 		{args: "produce t --count 20 --compression zstd", within: long},
 		{args: "produce made --create --partitions 2 --key k", input: "a\nb\nc\n", within: long},
 		{args: "policy h --live -o json", within: long},
@@ -260,7 +262,11 @@ func (w *hostileWorld) play(few int) {
 const hostileMemory = 256 << 10 // KiB
 
 func (w *hostileWorld) judge(c hostileCommand) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), c.within)
+	limit := c.within
+	if c.stopped {
+		limit += 15 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
 	began := time.Now()
 	stdout, stderr, code := w.run(ctx, c)
@@ -275,11 +281,15 @@ func (w *hostileWorld) judge(c hostileCommand) {
 		w.t.Errorf("seed %d, offsets %s: %s\nexit %d after %s\n%s\n%s", w.seed, c.args, fmt.Sprintf(format, args...), code, took, ends(string(stdout)), ends(string(stderr)))
 	}
 	if ctx.Err() != nil {
-		fault("not done after %s", c.within)
+		fault("not done after %s", limit)
 		return
 	}
 	switch code {
 	case exitDone, exitFailed, exitUsage, exitCondition, exitRefused, exitPartial:
+	case exitInterrupted:
+		if !c.stopped {
+			fault("it was not interrupted")
+		}
 	default:
 		fault("no exit code of ours")
 	}
@@ -325,6 +335,10 @@ func (w *hostileWorld) run(ctx context.Context, c hostileCommand) (stdout, stder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
+	}
+	if c.stopped {
+		stop := time.AfterFunc(c.within, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+		defer stop.Stop()
 	}
 	peak := watchMemory(cmd.Process.Pid)
 	_ = cmd.Wait() // the exit code tells
