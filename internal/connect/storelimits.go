@@ -12,7 +12,7 @@ import (
 // believe them. These bounds are far above what tools write: keytool and OpenSSL
 // have some thousand rounds an entry, and 600,000 are recommended at most.
 const (
-	maxStoreRounds  = 10_000_000
+	maxStoreRounds  = 5_000_000
 	maxScryptMemory = 256 << 20
 )
 
