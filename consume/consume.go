@@ -60,7 +60,7 @@ const maxPoll = 500
 // the number of records handled.
 //
 // Errors: the context's cause, [*PolicyError] under the policy none,
-// [ErrNoTopic], [ErrNoConsumerProtocol], [*RecreatedError], an error of the handler (then nothing is committed that was not
+// [ErrNoTopic], [ErrNoConsumerProtocol], [*RecreatedError], [*TooLargeError], an error of the handler (then nothing is committed that was not
 // flushed), or what a broker refused.
 func Run(ctx context.Context, cl *kgo.Client, o Options, h Handler) (int64, error) {
 	if err := o.Validate(); err != nil {
@@ -286,11 +286,15 @@ func (c *consumer) fetchError(ctx context.Context, tp topicPartition, err error)
 	var policy *PolicyError
 	var loss *kgo.ErrDataLoss
 	var session *kgo.ErrGroupSession
+	var tooLarge *kgo.ErrDecompressTooLarge
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return nil // the poll's own limit, or the loop sees it
 	case errors.As(err, &policy):
 		return policy
+	case errors.As(err, &tooLarge):
+		limit, _ := c.client.OptValue(kgo.MaxDecompressBatchBytes).(int)
+		return &TooLargeError{Topic: tp.topic, Partition: tp.partition, Offset: tooLarge.Offset, Next: tooLarge.NextOffset, Limit: limit}
 	case errors.As(err, &loss):
 		return c.truncated(tp, loss)
 	case errors.Is(err, kerr.OffsetOutOfRange):

@@ -17,6 +17,20 @@ const (
 	LogTruncation        = "LogTruncationException"
 )
 
+// TooLargeError is a batch whose records take more memory than the client allows:
+// reading cannot go on by itself.
+type TooLargeError struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // of its first record
+	Next      int64 // behind its last record
+	Limit     int   // the client's MaxDecompressBatchBytes
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("%s-%d: the batch at offset %d unpacks to more than %d bytes, or to more records than fit into four times that", e.Topic, e.Partition, e.Offset, e.Limit)
+}
+
 // PolicyError is how the policy none ends a consumer: under the name of the
 // Java client's exception, with every partition concerned.
 type PolicyError struct {

@@ -52,7 +52,7 @@ func (c *Cluster) TimesAround(ctx context.Context, places []Place) (map[Place]Ar
 		out[p] = Around{}
 		l := logs[p.TopicPartition]
 		if l == nil {
-			l = &logSearch{TopicPartition: p.TopicPartition, limit: firstAround, position: -1}
+			l = &logSearch{TopicPartition: p.TopicPartition, limit: firstAround, position: -1, unpacked: c.unpacked}
 			logs[p.TopicPartition] = l
 			names = append(names, p.Topic)
 		}
@@ -193,6 +193,7 @@ type logSearch struct {
 	begun, position int64
 	last            *int64
 	limit           int32 // bytes to ask for
+	unpacked        int   // see [Cluster]
 }
 
 // firstAround is how many bytes are asked for first: some hundred small records,
@@ -238,7 +239,7 @@ func (l *logSearch) aim() bool {
 func (l *logSearch) look(batches []byte) {
 	before := l.position
 	r := segment.NewReader(bytes.NewReader(batches))
-	r.OfTopic()
+	r.OfTopic(l.unpacked)
 	for len(l.places) > 0 {
 		b, err := r.Next()
 		if d, ok := asDamage(err); ok && !errors.Is(d, segment.ErrTruncated) {
@@ -250,7 +251,7 @@ func (l *logSearch) look(batches []byte) {
 		}
 		if !b.IsControl() {
 			if err := b.Records(func(rec segment.Record) error { l.pass(rec); return nil }); err != nil {
-				l.unreadable(b.NextOffset(), err)
+				l.unreadable(b.NextOffset(), fmt.Errorf("batch at offset %d: %w", b.BaseOffset, err))
 			}
 		}
 		l.position = max(l.position, b.NextOffset())

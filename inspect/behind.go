@@ -27,8 +27,9 @@ const (
 
 // unread is a stretch of a partition that a group has not read.
 type unread struct {
-	row *Partition
-	end int64
+	group string
+	row   *Partition
+	end   int64
 }
 
 // unreadOf are the partitions that are behind, in the order of rows.
@@ -40,7 +41,7 @@ func unreadOf(groups []Group) (out []unread) {
 				continue
 			}
 			end := p.readableEnd()
-			if u := (unread{p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
+			if u := (unread{groups[i].Group, p, end}); p.shareLag == nil || *p.shareLag >= end-u.from() {
 				out = append(out, u)
 			} // else it is not known which records are acknowledged above the start offset
 		}
@@ -67,7 +68,7 @@ func (c *Cluster) behind(ctx context.Context, topics kadm.TopicDetails, groups [
 		tp := TopicPartition{u.row.Topic, u.row.Partition}
 		w := byPartition[tp]
 		if w == nil {
-			w = &nextRecord{TopicPartition: tp, limit: firstLimit, now: now}
+			w = &nextRecord{TopicPartition: tp, limit: firstLimit, now: now, unpacked: c.unpacked}
 			byPartition[tp] = w
 		}
 		w.unread = append(w.unread, u)
@@ -108,11 +109,11 @@ func notRead(wanted []*nextRecord) (out []Problem) {
 			continue
 		}
 		delete(seen, w.err.Error())
-		what := fmt.Sprintf("age of the next unread record of %s-%d", w.Topic, w.Partition)
-		if n > 1 {
-			what = fmt.Sprintf("age of the next unread records of %s-%d and %d more", w.Topic, w.Partition, n-1)
+		if n == 1 && len(w.unread) > 0 {
+			out = append(out, ProblemOf(w.unread[0].group, w.unread[0].row, fmt.Errorf("age of the next unread record: %w", w.err)))
+			continue
 		}
-		out = append(out, problem(what, w.err))
+		out = append(out, problem(fmt.Sprintf("age of the next unread records of %s-%d and %d more", w.Topic, w.Partition, n-1), w.err))
 	}
 	return out
 }
@@ -125,7 +126,9 @@ type nextRecord struct {
 	offset int64    // where to fetch from
 	limit  int32    // bytes to ask for
 	now    time.Time
-	err    error // why unread is not known
+
+	unpacked int   // see [Cluster]
+	err      error // why unread is not known
 }
 
 // Limits of fetches for single records, in bytes. A broker gives a whole batch
@@ -241,7 +244,7 @@ func (c *Cluster) fetchPieces(ctx context.Context, broker int32, topics kadm.Top
 func (w *nextRecord) look(batches []byte) (more bool) {
 	before := w.offset
 	r := segment.NewReader(bytes.NewReader(batches))
-	r.OfTopic()
+	r.OfTopic(w.unpacked)
 	for len(w.unread) > 0 {
 		b, err := r.Next()
 		if err != nil {
@@ -253,7 +256,7 @@ func (w *nextRecord) look(batches []byte) (more bool) {
 				return nil
 			})
 			if err != nil {
-				w.err = err
+				w.err = fmt.Errorf("batch at offset %d: %w", b.BaseOffset, err)
 				return false
 			}
 		}

@@ -21,12 +21,18 @@ var ErrUnknownGroup = errors.New("unknown group: no members, no commits, or not 
 type Cluster struct {
 	cl  *kgo.Client
 	adm *kadm.Client
+	// unpacked bounds what a batch of a topic may unpack to: as the client does.
+	unpacked int
 	// otherHash: see [Cluster.PlacedElsewhere].
 	otherHash atomic.Bool
 }
 
-// New returns a reader that uses the given client, which stays the caller's.
-func New(cl *kgo.Client) *Cluster { return &Cluster{cl: cl, adm: kadm.NewClient(cl)} }
+// New returns a reader that uses the given client, which stays the caller's. The
+// client's MaxDecompressBatchBytes bounds what batches of topics may unpack to.
+func New(cl *kgo.Client) *Cluster {
+	unpacked, _ := cl.OptValue(kgo.MaxDecompressBatchBytes).(int) // 0: the default
+	return &Cluster{cl: cl, adm: kadm.NewClient(cl), unpacked: unpacked}
+}
 
 // Listing is the answer of [Cluster.List].
 type Listing struct {

@@ -364,7 +364,7 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 		hidden = append(hidden, c.behind(ctx, topics, groups, o.Now)...)
 	}
 	if o.Exact {
-		c.count(ctx, topics, groups)
+		hidden = append(hidden, c.count(ctx, topics, groups)...)
 	}
 	for i := range groups {
 		t := total(groups[i].Partitions)

@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,7 +16,9 @@ import (
 // offsets, of which transaction markers and compaction leave some without a
 // record. Who reads committed records does not see those of aborted
 // transactions; they are not counted then.
-func (c *Cluster) count(ctx context.Context, topics kadm.TopicDetails, groups []Group) {
+//
+// A batch that unpacks to more than it may is a problem.
+func (c *Cluster) count(ctx context.Context, topics kadm.TopicDetails, groups []Group) (problems []Problem) {
 	for i := range groups {
 		for j := range groups[i].Partitions {
 			if p := &groups[i].Partitions[j]; p.Lag != nil && *p.Lag == 0 {
@@ -24,6 +28,7 @@ func (c *Cluster) count(ctx context.Context, topics kadm.TopicDetails, groups []
 	}
 	slots := make(chan struct{}, parallelPartitions)
 	var wg sync.WaitGroup
+	var mu sync.Mutex
 	for _, u := range unreadOf(groups) {
 		wg.Go(func() {
 			slots <- struct{}{}
@@ -32,9 +37,15 @@ func (c *Cluster) count(ctx context.Context, topics kadm.TopicDetails, groups []
 			if err == nil {
 				u.row.RecordsBehind = &n
 			}
+			if _, tooLarge := errors.AsType[*segment.TooLargeError](err); tooLarge {
+				mu.Lock()
+				defer mu.Unlock()
+				problems = append(problems, ProblemOf(u.group, u.row, fmt.Errorf("counting records: %w", err)))
+			}
 		})
 	}
 	wg.Wait()
+	return problems
 }
 
 func (c *Cluster) countRecords(ctx context.Context, topic kadm.TopicDetail, u unread) (int64, error) {
@@ -66,13 +77,16 @@ func (s *countSink) batch(b *segment.Batch, from, end int64, state states, _ fun
 		s.n += int64(b.NumRecords)
 		return nil
 	}
-	_ = b.Records(func(r segment.Record) error { // what is damaged is no record
+	err := b.Records(func(r segment.Record) error {
 		if r.Offset >= from && r.Offset < end {
 			s.n++
 		}
 		return nil
 	})
-	return nil
+	if _, tooLarge := errors.AsType[*segment.TooLargeError](err); tooLarge {
+		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset, err)
+	}
+	return nil // what is damaged is no record
 }
 
 func (s *countSink) ended(int64, error) {}

@@ -377,7 +377,7 @@ func (p *partitionReader) read(ctx context.Context, from, end int64, isolation i
 func (p *partitionReader) fetchRange(ctx context.Context, offset, end int64, isolation int8, each func(*segment.Batch, []kmsg.FetchResponseTopicPartitionAbortedTransaction) error, damaged func(*segment.DamageError)) error {
 	r := segment.NewReader(nil)
 	if p.topic.Topic != commitlog.Topic {
-		r.OfTopic()
+		r.OfTopic(p.c.unpacked)
 	}
 	for offset < end {
 		rp, err := p.fetch(ctx, offset, isolation)

@@ -119,3 +119,39 @@ func sane(t *testing.T, p *Plan) {
 		}
 	}
 }
+
+// Arguments that name times, partitions and settings: refused, or of this world.
+func FuzzParseArguments(f *testing.F) {
+	for _, s := range []string{
+		"2026-11-23T09:00:00+01:00", "2026-11-23T09:00:00", "@1795557110", "t", "t:0", "t:0,2-5", "t:0-2147483647", "t:5-2", "t:-1", "orders:0=1500", "t:0=earliest",
+		"a:b:0=+9223372036854775807", "t:0=as-of:2026-11-23T09:00:00Z", "t:0-99999999999", "t:,,", "t:0=", "=", ":", "9999-12-31T23:59:59.999999999+14:00", "0000-01-01T00:00:00-14:00",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if at, err := ParseTime(s); err == nil {
+			if _, err := at.MarshalText(); err != nil {
+				t.Errorf("%q is %v: %v", s, at, err)
+			}
+		}
+		if topics, err := ParseTopics([]string{s}); err == nil {
+			for _, topic := range topics {
+				if topic.Topic == "" {
+					t.Errorf("%q names no topic: %+v", s, topic)
+				}
+				for _, p := range topic.Partitions {
+					if p < 0 {
+						t.Errorf("%q: partition %d", s, p)
+					}
+				}
+			}
+		}
+		if settings, err := ParseSettings([]string{s}); err == nil {
+			for _, set := range settings {
+				if set.Topic == "" || set.Partition < 0 {
+					t.Errorf("%q: %+v", s, set)
+				}
+			}
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 
 	"offsets/cmd/offsets/internal/shell"
 	"offsets/inspect"
+	"offsets/internal/connect"
 	"offsets/internal/duration"
 	"offsets/reset"
 )
@@ -95,9 +96,15 @@ func changeOptionsOf(e *env, c *cli.Context) (o changeOptions, err error) {
 	return o, nil
 }
 
+// commandLineOf is the command as plans and receipts keep it: without what must
+// not be kept.
+func commandLineOf(args []string) []string {
+	return append([]string{"offsets"}, connect.HideArguments(args[1:])...)
+}
+
 // receipts is where receipts are kept.
 func (e *env) receipts(command []string) *reset.Receipts {
-	return &reset.Receipts{Dir: e.stateFolder().path, Command: append([]string{"offsets"}, command[1:]...), Now: e.Now}
+	return &reset.Receipts{Dir: e.stateFolder().path, Command: commandLineOf(command), Now: e.Now}
 }
 
 // changeGroups shows plans and carries them out, as far as the options say.
@@ -190,7 +197,7 @@ func (e *env) writePlanFile(ctx context.Context, cl *kgo.Client, plans []reset.P
 	if err != nil {
 		return err
 	}
-	err = reset.WritePlanFile(o.planFile, reset.PlanFile{ClusterID: id, Time: timestamp(e.Now()), Command: append([]string{"offsets"}, o.command[1:]...), Plans: plans})
+	err = reset.WritePlanFile(o.planFile, reset.PlanFile{ClusterID: id, Time: timestamp(e.Now()), Command: commandLineOf(o.command), Plans: plans})
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}

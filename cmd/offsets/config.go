@@ -162,13 +162,17 @@ func (e *env) settings(c *cli.Context, o common) []setting {
 			out = append(out, setting{p.Key, p.Value, file.Value, p.Secret})
 		}
 	}
-	return append(out,
+	out = append(out,
 		setting{Key: "group", Value: group, Source: either(group != "", "OFFSETS_GROUP")},
 		setting{Key: "timeout", Value: o.timeout.String(), Source: either(c.IsSet("timeout"), "--timeout")},
 		setting{Key: "output", Value: string(o.format), Source: either(c.IsSet("output"), "--output")},
 		setting{Key: "receipts", Value: state.path, Source: state.source},
 		setting{Key: "contexts", Value: e.contextsDir(), Source: contexts.source},
 	)
+	for i := range out {
+		out[i].Value, out[i].Source = connect.HideUserInfo(out[i].Value), connect.HideUserInfo(out[i].Source)
+	}
+	return out
 }
 
 func configView(settings []setting, tail configTail) render.Result[setting, setting] {

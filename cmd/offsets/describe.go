@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
+	"offsets/internal/connect"
 	"offsets/internal/duration"
 	"offsets/internal/render"
 )
@@ -106,10 +107,6 @@ func readCommittedOf(c *cli.Context) (bool, error) {
 func describe(ctx context.Context, e *env, o describeOptions) error {
 	whole := ctx
 	ctx, cancel := bounded(whole, o.common)
-	if o.Exact { // reads as long as there is something to read
-		cancel()
-		ctx, cancel = context.WithCancel(whole)
-	}
 	defer cancel()
 	cl, err := o.connect(ctx)
 	if err != nil {
@@ -120,6 +117,10 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	groups, err := e.resolve(ctx, cluster, o.selection)
 	if err != nil {
 		return contextError(ctx, err)
+	}
+	if o.Exact { // reads as long as there is something to read, and somebody answers
+		ctx, cancel = connect.Watch(whole, cl, o.timeout)
+		defer cancel()
 	}
 	var recent *activity
 	if len(groups.names) == 1 && o.format.IsTable() && !o.members && !o.state {

@@ -13,6 +13,7 @@ import (
 
 	"offsets/consume"
 	"offsets/inspect"
+	"offsets/inspect/commitlog/segment"
 	"offsets/internal/connect"
 	"offsets/internal/render"
 	"offsets/produce"
@@ -115,6 +116,8 @@ func diagnose(err error) diagnosis {
 		undelivered *produce.DeliveryError
 		fenced      *produce.FencedError
 		differs     *liveError
+		tooLarge    *consume.TooLargeError
+		unpacked    *segment.TooLargeError
 		inUse       *addressInUseError
 	)
 	switch {
@@ -169,11 +172,17 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &inUse):
 		d.Kind = "address_in_use"
 		hint("something listens there already: --listen 127.0.0.1:0 takes a free port")
+	case errors.As(err, &tooLarge):
+		d.Kind = "batch_too_large"
+		hint("--max-batch-bytes SIZE allows more (memory for it is needed several times over); --partition %d --offset %d reads what comes behind it", tooLarge.Partition, tooLarge.Next)
 	case errors.As(err, &partial):
 		d.Kind, d.code = "partial", exitPartial
 		for _, p := range partial.Problems {
 			if errors.As(p.Err, &timeout) {
 				hint("%s", timeout.hint())
+			}
+			if errors.As(p.Err, &unpacked) {
+				hint("--max-batch-bytes SIZE allows more (memory for it is needed several times over)")
 			}
 		}
 	case errors.As(err, &unreachable):
@@ -278,7 +287,12 @@ func (e *env) report(err error) int {
 		if errors.As(one, &code) {
 			return int(code) // a child's own code, nothing to add
 		}
-		if d := diagnose(one); !slices.ContainsFunc(found, func(x diagnosis) bool { return x.Message == d.Message && x.code == d.code }) {
+		d := diagnose(one)
+		d.Message = connect.HideUserInfo(d.Message)
+		if d.Hint != nil {
+			*d.Hint = connect.HideUserInfo(*d.Hint)
+		}
+		if !slices.ContainsFunc(found, func(x diagnosis) bool { return x.Message == d.Message && x.code == d.code }) {
 			found = append(found, d)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,6 +25,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "context", Category: globalCategory, Usage: "the properties file of this `NAME` in the folder of contexts (or OFFSETS_CONTEXT); 'offsets config' shows it"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: globalCategory, Value: string(render.Table), Usage: "`FORMAT`: " + formats()},
 		&cli.DurationFlag{Name: "timeout", Category: globalCategory, Value: 30 * time.Second, Usage: "limit of a command, but not of a change that has begun: its write is tried for up to 1m0s; for commands that run on, the limit of the brokers' silence"},
+		&cli.StringFlag{Name: "max-batch-bytes", Category: globalCategory, Value: "64MiB", Usage: "a batch of records may unpack to `SIZE`; a larger one is an error"},
 		&cli.BoolFlag{Name: "verbose", Category: globalCategory, Usage: "say more on stderr, every request to a broker among it"},
 		&cli.BoolFlag{Name: "no-color", Category: globalCategory, Usage: "no colours (or NO_COLOR)"},
 	}
@@ -44,7 +46,10 @@ type common struct {
 	format    render.Format
 	timeout   time.Duration
 	verbose   bool
+	maxBatch  int
 	trace     func(string) // with --verbose
+	// unencrypted tells once which secrets anybody on the network can read.
+	unencrypted func()
 	// isDefault: nobody named a broker.
 	isDefault bool
 	// servers and configFile are what was named, and where.
@@ -62,10 +67,13 @@ func (e *env) common(c *cli.Context) (common, error) {
 	if o.timeout <= 0 {
 		return o, usagef("--timeout %s: want more than nothing, such as 30s", o.timeout)
 	}
+	var err error
+	if o.maxBatch, err = parseSize(c.String("max-batch-bytes")); err != nil {
+		return o, usagef("--max-batch-bytes: %s", err)
+	}
 	if o.verbose {
 		o.trace = func(line string) { e.note("%s", line) }
 	}
-	var err error
 	if o.configFile, err = e.configFile(c); err != nil {
 		return o, err
 	}
@@ -74,6 +82,11 @@ func (e *env) common(c *cli.Context) (common, error) {
 			return o, err
 		}
 	}
+	o.unencrypted = sync.OnceFunc(func() {
+		if told := o.config.Unencrypted; len(told) > 0 {
+			e.note("%s", strings.Join(told, "; "))
+		}
+	})
 	for _, flag := range []string{"bootstrap-server", "command-config", "context"} {
 		if c.IsSet(flag) {
 			o.connection = append(o.connection, "--"+flag, quoted(c.String(flag)))
@@ -91,7 +104,8 @@ func (e *env) common(c *cli.Context) (common, error) {
 
 // connect opens a client; the caller closes it.
 func (o common) connect(ctx context.Context, extra ...kgo.Opt) (*kgo.Client, error) {
-	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout, Trace: o.trace}, extra...)
+	o.unencrypted()
+	cl, err := connect.Open(ctx, connect.Options{Bootstrap: o.bootstrap, Config: o.config, Timeout: o.timeout, MaxBatch: o.maxBatch, Trace: o.trace}, extra...)
 	if err != nil && o.isDefault {
 		return nil, &defaultBrokerError{err}
 	}
@@ -111,5 +125,5 @@ func (o common) connectWatched(ctx context.Context) (*kgo.Client, context.Contex
 
 // note says something on stderr that is neither data nor an error.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(connect.HideUserInfo(fmt.Sprintf(format, args...))))
 }

@@ -40,6 +40,7 @@ func importRules() map[string][]string {
 		"internal/oracle/shrink":          {"internal/oracle"},
 		"internal/oracle":                 {},
 		"internal/oracle/desk":            {"internal/oracle", "internal/oracle/traffic"},
+		"internal/hostile":                {},
 		"internal/render":                 {"cmd/offsets"},
 		"internal/connect":                {"cmd/offsets"},
 		"reset":                           {"cmd/offsets"},

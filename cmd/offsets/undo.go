@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"offsets/inspect"
+	"offsets/internal/connect"
 	"offsets/internal/render"
 	"offsets/reset"
 )
@@ -289,7 +290,7 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 	rows := []receiptRow{}
 	for _, r := range slices.Backward(found) {
 		if len(o.groups) == 0 || slices.ContainsFunc(o.groups, func(p string) bool { return glob(p)(r.Plan.Group) }) {
-			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), r.Command})
+			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), connect.HideArguments(r.Command)})
 		}
 	}
 	return render.Write(e.Stdout, o.format, receiptsView(rows, cluster))

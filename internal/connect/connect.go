@@ -19,6 +19,9 @@ const DefaultBootstrap = "localhost:9092"
 
 // ParseBootstrap splits a comma separated list of HOST:PORT.
 func ParseBootstrap(list string) ([]string, error) {
+	if strings.Contains(list, "@") {
+		return nil, fmt.Errorf("bootstrap server %q: want HOST:PORT: a user and a password are in sasl.jaas.config of a properties file", hideServers(list))
+	}
 	var servers []string
 	for s := range strings.SplitSeq(list, ",") {
 		s = strings.TrimSpace(s)
@@ -47,6 +50,9 @@ type Options struct {
 	ClientID  string
 	// Timeout bounds the first contact, and each later request.
 	Timeout time.Duration
+	// MaxBatch is how many bytes the records of a batch may unpack to; 0 is
+	// DefaultMaxBatch.
+	MaxBatch int
 	// Trace, if set, is told of every connection and request.
 	Trace func(string)
 }
@@ -122,12 +128,22 @@ func shortDialError(err error) error {
 	return err
 }
 
+// maxAnswer bounds one answer of a broker, in bytes: half as much again as the
+// largest fetch that is asked for (50 MiB, as Java's consumers have it), since a
+// batch comes whole. Who takes larger batches takes larger answers.
+const maxAnswer = 64 << 20
+
 // Open connects, and returns once a bootstrap server has answered. extra are
 // what the caller's work needs, such as a consumer's options.
 //
 // Errors are [*UnreachableError], or the cause of a done context.
 func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error) {
 	d := newDialer(o)
+	limit := cmp.Or(o.MaxBatch, DefaultMaxBatch)
+	unpack, err := newDecompressor(limit)
+	if err != nil {
+		return nil, err
+	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Bootstrap...),
 		kgo.ClientID(cmp.Or(o.ClientID, o.Config.ClientID, "offsets")),
@@ -135,6 +151,9 @@ func Open(ctx context.Context, o Options, extra ...kgo.Opt) (*kgo.Client, error)
 		kgo.Dialer(d.dial),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.MetadataMinAge(250 * time.Millisecond),
+		kgo.MaxDecompressBatchBytes(limit), // for inspect, and for what the error says
+		kgo.WithDecompressor(unpack),
+		kgo.BrokerMaxReadBytes(int32(min(max(limit, maxAnswer), 1<<30))),
 	}
 	if o.Trace != nil {
 		opts = append(opts, kgo.WithHooks(tracer{o.Trace}))

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,10 +46,10 @@ func mechanisms() map[string]mechanism {
 			return plain.Auth{User: o["username"], Pass: o["password"]}.AsMechanism(), needs(o, "username", "password")
 		}},
 		"SCRAM-SHA-256": {"ScramLoginModule", nil, func(_ security, o map[string]string) (sasl.Mechanism, error) {
-			return scram.Auth{User: o["username"], Pass: o["password"]}.AsSha256Mechanism(), needs(o, "username", "password")
+			return boundedScram{scram.Auth{User: o["username"], Pass: o["password"]}.AsSha256Mechanism()}, needs(o, "username", "password")
 		}},
 		"SCRAM-SHA-512": {"ScramLoginModule", nil, func(_ security, o map[string]string) (sasl.Mechanism, error) {
-			return scram.Auth{User: o["username"], Pass: o["password"]}.AsSha512Mechanism(), needs(o, "username", "password")
+			return boundedScram{scram.Auth{User: o["username"], Pass: o["password"]}.AsSha512Mechanism()}, needs(o, "username", "password")
 		}},
 		"OAUTHBEARER": {"OAuthBearerLoginModule", []string{"OAuthBearerLoginCallbackHandler"}, security.oauthBearer},
 		"GSSAPI":      {"Krb5LoginModule", nil, security.kerberos},
@@ -147,7 +149,7 @@ func (s security) oauthBearer(options map[string]string) (sasl.Mechanism, error)
 	return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
 		text, err := token(ctx)
 		if err != nil {
-			return oauth.Auth{}, &TokenError{URL: where.Redacted(), Err: err}
+			return oauth.Auth{}, &TokenError{URL: shownURL(where.String()), Err: err}
 		}
 		return oauth.Auth{Token: text, Extensions: extensions}, nil
 	}), nil
@@ -157,7 +159,7 @@ func fetchToken(ctx context.Context, c clientcredentials.Config, roots *x509.Cer
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport}), tokenPatience)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: noRedirect{transport}}), tokenPatience)
 	defer cancel()
 	token, err := c.Token(ctx)
 	if err != nil {
@@ -165,9 +167,69 @@ func fetchToken(ctx context.Context, c clientcredentials.Config, roots *x509.Cer
 		if errors.As(err, &refused) { // its text quotes the whole answer
 			return "", fmt.Errorf("%s %s", refused.Response.Status, refused.ErrorCode)
 		}
+		var asked *url.Error
+		if errors.As(err, &asked) { // its text has the whole URL again
+			err = asked.Err
+		}
 		return "", err
 	}
 	return token.AccessToken, nil
+}
+
+// noRedirect follows no redirect: the client's secret would go along.
+type noRedirect struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (n noRedirect) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(req)
+	if err != nil || resp.StatusCode < 300 || resp.StatusCode > 399 {
+		return resp, err
+	}
+	resp.Body.Close()
+	to := "an address that cannot be read"
+	if where, err := resp.Location(); err == nil && where.Host != "" {
+		to = where.Host
+	}
+	return nil, fmt.Errorf("%d: it redirects to %s, where the client's secret is not sent; if that is right, name that URL", resp.StatusCode, to)
+}
+
+// maxScramRounds bounds what a broker may ask for: a million rounds of SHA-512
+// take less than a second, Kafka's default is 4096, and its own tools set no more
+// than 16384.
+const maxScramRounds = 1_000_000
+
+// boundedScram looks at the broker's first message before anything is computed
+// from it.
+type boundedScram struct{ sasl.Mechanism }
+
+// Authenticate implements [sasl.Mechanism].
+func (b boundedScram) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
+	session, first, err := b.Mechanism.Authenticate(ctx, host)
+	return boundedSession{session}, first, err
+}
+
+type boundedSession struct{ sasl.Session }
+
+// Challenge implements [sasl.Session].
+func (b boundedSession) Challenge(message []byte) (bool, []byte, error) {
+	for field := range bytes.SplitSeq(message, []byte(",")) {
+		rounds, found := bytes.CutPrefix(field, []byte("i="))
+		if !found {
+			continue
+		}
+		if n, err := strconv.ParseInt(string(rounds), 10, 64); err != nil || n > maxScramRounds {
+			return false, nil, &ScramError{Rounds: string(rounds[:min(len(rounds), 20)])}
+		}
+	}
+	return b.Session.Challenge(message)
+}
+
+// ScramError is a broker that asks for more rounds of SCRAM than are computed
+// for anybody.
+type ScramError struct{ Rounds string }
+
+func (e *ScramError) Error() string {
+	return fmt.Sprintf("SCRAM with %q iterations, and at most %d are computed", e.Rounds, maxScramRounds)
 }
 
 // TokenError is a token that could not be had.

@@ -25,6 +25,8 @@ type Config struct {
 	// TLS and SASL are of security.protocol, ssl.* and sasl.*; nil for none.
 	TLS  *tls.Config
 	SASL sasl.Mechanism
+	// Unencrypted tells of secrets that go over the network for everybody to read.
+	Unencrypted []string
 	// Properties is what the file says, as it stands there, but for secrets.
 	Properties []Property
 }
@@ -56,7 +58,7 @@ type ConfigError struct {
 	Err  error
 }
 
-func (e *ConfigError) Error() string { return fmt.Sprintf("%s: %v", e.File, e.Err) }
+func (e *ConfigError) Error() string { return HideUserInfo(fmt.Sprintf("%s: %v", e.File, e.Err)) }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // ReadConfig reads a Java .properties file. A key it does not know is refused
@@ -119,8 +121,13 @@ func parseConfig(text []byte) (Config, error) {
 		if err := set(strings.TrimSpace(value)); err != nil {
 			return fail(fmt.Errorf("%s: %w", key, err))
 		}
-		if secret(key) {
+		switch {
+		case secret(key):
 			value = Hidden
+		case key == keyTokenURL:
+			value = shownURL(value)
+		default:
+			value = HideUserInfo(value)
 		}
 		c.Properties = append(c.Properties, Property{Key: key, Value: strings.TrimSpace(value), Secret: secret(key)})
 	}
@@ -131,5 +138,6 @@ func parseConfig(text []byte) (Config, error) {
 	if c.TLS, c.SASL, err = secure.config(); err != nil {
 		return fail(err)
 	}
+	c.Unencrypted = secure.unencrypted()
 	return c, nil
 }

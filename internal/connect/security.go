@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -72,6 +74,34 @@ func (s security) config() (*tls.Config, sasl.Mechanism, error) {
 		}
 	}
 	return t, m, nil
+}
+
+// unencrypted tells which secrets go over the network as they are. SCRAM sends
+// none; over the loopback interface nobody else listens.
+func (s security) unencrypted() (out []string) {
+	protocol := strings.ToUpper(s[keyProtocol])
+	if !strings.HasPrefix(protocol, "SASL") {
+		return nil
+	}
+	plain := protocol == "SASL_PLAINTEXT"
+	if plain && s[keyMechanism] == "PLAIN" {
+		out = append(out, "PLAIN over SASL_PLAINTEXT sends the password unencrypted; SASL_SSL encrypts it")
+	}
+	if s[keyMechanism] != "OAUTHBEARER" {
+		return out
+	}
+	if plain {
+		out = append(out, "OAUTHBEARER over SASL_PLAINTEXT sends the token unencrypted; SASL_SSL encrypts it")
+	}
+	if where, err := url.Parse(s[keyTokenURL]); err == nil && where.Scheme == "http" && !isLoopback(where.Hostname()) {
+		out = append(out, fmt.Sprintf("the token endpoint at %s is asked over http, which sends the client's secret unencrypted; https encrypts it", where.Host))
+	}
+	return out
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 func (s security) tls() (*tls.Config, error) {

@@ -36,6 +36,15 @@ func readStore(file, configured string) (kind string, text []byte, err error) {
 	default:
 		kind = storePKCS12
 	}
+	switch kind {
+	case storeJKS:
+		err = checkJKS(text)
+	case storePKCS12:
+		err = checkRounds(text)
+	}
+	if err != nil {
+		return "", nil, err
+	}
 	configured = strings.ToUpper(configured)
 	if configured != "" && configured != kind && !(configured == storeJKS && kind == storePKCS12) {
 		return "", nil, fmt.Errorf("it is a %s store, but the type says %s", kind, configured)
@@ -178,6 +187,9 @@ func privateKey(block *pem.Block, password string) (any, error) {
 	case "ENCRYPTED PRIVATE KEY":
 		if password == "" {
 			return nil, errors.New("the private key is encrypted: " + keyKeyPassword + " is needed")
+		}
+		if err := checkRounds(block.Bytes); err != nil {
+			return nil, err
 		}
 		key, err := pkcs8.ParsePKCS8PrivateKey(block.Bytes, []byte(password))
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,6 +42,9 @@ type Options struct {
 	// Silent is asked for every request; true is one that is never answered, nor
 	// is what comes behind it on its connection.
 	Silent func(req kmsg.Request) bool
+	// Answer sends each answer, if it is set; an error breaks the connection. frame
+	// is without its size.
+	Answer func(w io.Writer, key kmsg.Key, version int16, clientID string, frame []byte) error
 }
 
 // Sandbox is a running broker.
@@ -93,7 +97,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 		kfake.AllowAutoTopicCreation(),
 		kfake.DefaultNumPartitions(1),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
-			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse, lose: o.Lose, silent: o.Silent}, nil
+			return &tapListener{Listener: ln, addr: advertised, log: s.log, refuse: o.Refuse, lose: o.Lose, silent: o.Silent, answer: o.Answer}, nil
 		}),
 	}
 	if len(o.Configs) > 0 {

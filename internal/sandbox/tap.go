@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 
@@ -19,7 +20,11 @@ type tapListener struct {
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
 	silent func(kmsg.Request) bool
+	answer answerFunc
 }
+
+// answerFunc is [Options.Answer].
+type answerFunc func(w io.Writer, key kmsg.Key, version int16, clientID string, frame []byte) error
 
 func (l *tapListener) Addr() net.Addr { return l.addr }
 
@@ -28,7 +33,7 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, pending: map[int32]pendingRequest{}}, nil
+	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, answer: l.answer, pending: map[int32]pendingRequest{}, asked: map[int32]askedRequest{}}, nil
 }
 
 // tap sees the requests that kfake reads and the responses that it writes.
@@ -38,13 +43,22 @@ type tap struct {
 	refuse func(kmsg.Key) error
 	lose   func(kmsg.Key) error
 	silent func(kmsg.Request) bool
+	answer answerFunc
 
-	in  bytes.Buffer // request bytes not yet parsed; used by kfake's one reader
+	in  bytes.Buffer // a request that kfake has not read yet; used by its one reader
 	out bytes.Buffer // response bytes not yet complete; used by its one writer
 
 	mu      sync.Mutex
 	mute    bool                     // a request was not answered
 	pending map[int32]pendingRequest // by correlation id
+	asked   map[int32]askedRequest   // with an answerFunc only
+}
+
+// askedRequest is what an answerFunc is told of a request.
+type askedRequest struct {
+	key      kmsg.Key
+	version  int16
+	clientID string
 }
 
 // pendingRequest is a request of interest whose answer is awaited.
@@ -57,22 +71,35 @@ type pendingRequest struct {
 	silent bool
 }
 
-// Read gives kfake the client's bytes, and looks at complete requests first.
+// maxRequest is how long a request may be, in bytes, as Kafka has it by default
+// (socket.request.max.bytes).
+const maxRequest = 100 << 20
+
+// Read gives kfake whole requests only, and only such as it can parse: it takes
+// memory for what a length says, and a request that it does not know ends the
+// process. Each is looked at first.
 func (t *tap) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	if n > 0 {
-		t.in.Write(p[:n])
-		for {
-			frame, ok := nextFrame(&t.in)
-			if !ok {
-				break
-			}
-			if err := t.request(frame); err != nil {
-				return 0, err
-			}
+	for t.in.Len() == 0 {
+		var size [4]byte
+		if _, err := io.ReadFull(t.Conn, size[:]); err != nil {
+			return 0, err
+		}
+		n := int32(binary.BigEndian.Uint32(size[:]))
+		if n < 0 || n > maxRequest {
+			return 0, fmt.Errorf("a request of %d bytes", n)
+		}
+		t.in.Write(size[:])
+		// The buffer grows with what has really come.
+		if _, err := io.CopyN(&t.in, t.Conn, int64(n)); err != nil {
+			t.in.Reset()
+			return 0, err
+		}
+		if err := t.request(t.in.Bytes()[4:]); err != nil {
+			t.in.Reset()
+			return 0, err
 		}
 	}
-	return n, err
+	return t.in.Read(p)
 }
 
 // Write gets kfake's responses, and sends each on when the commit log has what
@@ -91,6 +118,20 @@ func (t *tap) Write(p []byte) (int, error) {
 		}
 		if t.mute {
 			continue
+		}
+		if t.answer != nil && len(frame) >= 4 {
+			corr := int32(binary.BigEndian.Uint32(frame))
+			t.mu.Lock()
+			asked, known := t.asked[corr]
+			delete(t.asked, corr)
+			t.mu.Unlock()
+			if known {
+				if err := t.answer(t.Conn, asked.key, asked.version, asked.clientID, frame); err != nil {
+					t.Conn.Close()
+					return 0, err
+				}
+				continue
+			}
 		}
 		size := binary.BigEndian.AppendUint32(nil, uint32(len(frame)))
 		if _, err := (&net.Buffers{size, frame}).WriteTo(t.Conn); err != nil {
@@ -112,30 +153,69 @@ func nextFrame(b *bytes.Buffer) ([]byte, bool) {
 	return bytes.Clone(b.Next(size)), true
 }
 
-// request remembers a request that the commit log cares about. One that
-// cannot be parsed is left to kfake, which closes the connection on it.
-func (t *tap) request(frame []byte) error {
+// parseRequest takes a request apart; an error is one that Kafka would close the
+// connection on.
+func parseRequest(frame []byte) (req kmsg.Request, corr int32, clientID *string, err error) {
 	r := kbin.Reader{Src: frame}
 	key, version, corr := r.Int16(), r.Int16(), r.Int32()
-	clientID := r.NullableString()
-	if t.refuse != nil && (clientID == nil || *clientID != ownClientID) {
-		if err := t.refuse(kmsg.Key(key)); err != nil {
-			return err
-		}
+	clientID = r.NullableString()
+	req = kmsg.RequestForKey(key)
+	if req == nil || !r.Ok() {
+		return nil, 0, nil, fmt.Errorf("no request: %d", key)
 	}
-	own := clientID != nil && *clientID == ownClientID
-	wants := t.log.wants(kmsg.Key(key))
-	if !wants && (t.silent == nil || own) {
-		return nil
+	// What is asked of ApiVersions in a newer version is answered.
+	if version < 0 || version > req.MaxVersion() && kmsg.Key(key) != kmsg.ApiVersions {
+		return nil, 0, nil, fmt.Errorf("request %d in version %d", key, version)
 	}
-	req := kmsg.RequestForKey(key)
 	req.SetVersion(version)
 	if req.IsFlexible() {
 		kmsg.SkipTags(&r)
 	}
-	if err := req.ReadFrom(r.Src); err != nil {
+	return req, corr, clientID, req.ReadFrom(r.Src)
+}
+
+// plausible refuses what kfake does not survive, and no client sends: records for
+// the same partition of two topics whose ids it does not know.
+func (t *tap) plausible(req kmsg.Request) error {
+	produce, ok := req.(*kmsg.ProduceRequest)
+	if !ok || len(produce.Topics) < 2 {
 		return nil
 	}
+	known := map[int32][16]byte{}
+	for _, topic := range produce.Topics {
+		for _, p := range topic.Partitions {
+			id, seen := known[p.Partition]
+			if seen && topic.Topic == "" && id != topic.TopicID && (t.log.cluster.TopicIDInfo(id) == nil || t.log.cluster.TopicIDInfo(topic.TopicID) == nil) {
+				return fmt.Errorf("partition %d of a topic that does not exist, and of another", p.Partition)
+			}
+			known[p.Partition] = topic.TopicID
+		}
+	}
+	return nil
+}
+
+// request remembers a request that the commit log cares about.
+func (t *tap) request(frame []byte) error {
+	req, corr, clientID, err := parseRequest(frame)
+	if err != nil {
+		return err
+	}
+	if err := t.plausible(req); err != nil {
+		return err
+	}
+	key := kmsg.Key(req.Key())
+	own := clientID != nil && *clientID == ownClientID
+	if t.refuse != nil && !own {
+		if err := t.refuse(key); err != nil {
+			return err
+		}
+	}
+	if t.answer != nil && !own && clientID != nil {
+		t.mu.Lock()
+		t.asked[corr] = askedRequest{key, req.GetVersion(), *clientID}
+		t.mu.Unlock()
+	}
+	wants := t.log.wants(key)
 	silent := t.silent != nil && !own && t.silent(req)
 	if !wants && !silent {
 		return nil

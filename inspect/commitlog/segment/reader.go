@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -45,9 +46,9 @@ func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, crc: crc32.MakeTable(crc32.Castagnoli)}
 }
 
-// OfTopic is for batches that are not of the offsets topic: they may unpack to
-// [MaxUnpackedOfTopics] bytes.
-func (r *Reader) OfTopic() { r.unpack.limit = MaxUnpackedOfTopics }
+// OfTopic is for batches that are not of the offsets topic: they may unpack to so
+// many bytes; 0 is [MaxUnpackedOfTopics].
+func (r *Reader) OfTopic(limit int) { r.unpack.limit = cmp.Or(limit, MaxUnpackedOfTopics) }
 
 // Reset goes on with another source. What was allocated for the last one is used
 // again, so its batches are not valid any more.

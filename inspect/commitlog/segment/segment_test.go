@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -367,4 +368,58 @@ func TestMessageFormatsBeforeBatches(t *testing.T) {
 	if b, err := r.Next(); err == nil {
 		t.Errorf("a marker in formats that have none: %+v", b)
 	}
+}
+
+// FuzzRecords: whatever the records of a batch are, packed or not: reading them
+// ends, passes on no more than there is, and holds no more than it may.
+func FuzzRecords(f *testing.F) {
+	plain := []byte("\x0c\x00\x00\x00\x01\x01\x00")
+	for codec := range byte(6) {
+		f.Add(plain, codec, true, int32(1), byte(2))
+		f.Add(bytes.Repeat(plain, 500), codec, true, int32(1<<31-1), byte(2))
+		f.Add([]byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff}, codec, false, int32(1), byte(2))
+		f.Add(legacy(1, 0, 3, 1500, []byte("e"), nil), codec, true, int32(1), byte(1))
+	}
+	const limit = 1 << 20
+	f.Fuzz(func(t *testing.T, body []byte, codec byte, pack bool, count int32, magic byte) {
+		codec %= 6
+		if pack && codec >= 1 && codec <= 4 {
+			body = compress(t, int16(codec), body)
+		}
+		var src []byte
+		if magic < 2 {
+			src = legacy(magic, codec, 1, 1600, nil, body)
+		} else {
+			src = batch{pid: -1}.bytes(t)
+			src = append(src[:61:61], body...)
+			binary.BigEndian.PutUint32(src[8:], uint32(len(src)-12))
+			binary.BigEndian.PutUint16(src[21:], uint16(codec))
+			binary.BigEndian.PutUint32(src[57:], uint32(count))
+			binary.BigEndian.PutUint32(src[17:], crc32.Checksum(src[21:], crc32.MakeTable(crc32.Castagnoli)))
+		}
+		r := segment.NewReader(bytes.NewReader(src))
+		r.OfTopic(limit)
+		began := time.Now()
+		n, held := 0, 0
+		for {
+			b, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				continue // damage
+			}
+			_ = b.Records(func(rec segment.Record) error { // an error is an answer, too
+				n++
+				held += len(rec.Key) + len(rec.Value)
+				return nil
+			})
+		}
+		if n > limit || held > 2*limit {
+			t.Errorf("%d records of %d bytes out of %d", n, held, len(body))
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
 }

@@ -14,12 +14,23 @@ import (
 const (
 	// MaxUnpacked is for the offsets topic, whose coordinators make small batches.
 	MaxUnpacked = 32 << 20
-	// MaxUnpackedOfTopics is for topics that anybody writes.
-	MaxUnpackedOfTopics = 256 << 20
+	// MaxUnpackedOfTopics is for topics that anybody writes, unless the caller knows
+	// better.
+	MaxUnpackedOfTopics = 64 << 20
 	// maxUnpackedLegacy is for formats v0 and v1, of which all messages are in
 	// memory at once, each in a struct of its own.
 	maxUnpackedLegacy = 8 << 20
 )
+
+// TooLargeError is a batch whose records unpack to more than they may.
+type TooLargeError struct{ Limit int }
+
+func (e *TooLargeError) Error() string {
+	if e.Limit%(1<<20) == 0 {
+		return fmt.Sprintf("they unpack to more than %d MiB", e.Limit>>20)
+	}
+	return fmt.Sprintf("they unpack to more than %d bytes", e.Limit)
+}
 
 // unpacker decompresses batches, one at a time, into one buffer. The zero value
 // is ready.
@@ -76,7 +87,7 @@ func (u *unpacker) unpack(src []byte, codec kgo.CompressionCodecType) ([]byte, e
 	limit := u.most()
 	plain, err := u.decompressor(limit).Decompress(src, codec)
 	if errors.Is(err, kgo.ErrMaxDecompress) {
-		return nil, fmt.Errorf("%w: they unpack to more than %d MiB", ErrRecords, limit>>20)
+		return nil, fmt.Errorf("%w: %w", ErrRecords, &TooLargeError{limit})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: decompressing: %w", ErrRecords, err)
