@@ -123,7 +123,7 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	}
 	var recent *activity
 	if len(groups.names) == 1 && o.format.IsTable() && !o.members && !o.state {
-		recent = beginActivity(ctx, cluster, groups.names[0])
+		recent = beginActivity(ctx, cluster, groups.names[0], o.connection)
 	}
 	o.Pending = o.pending || !groups.many
 	d, err := cluster.Describe(ctx, groups.names, groups.listed(o.DescribeOptions))

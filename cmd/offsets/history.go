@@ -102,7 +102,7 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 		source = cluster.History(ctx, h, o.follow, e.misplaced)
 	}
 	err = e.writeHistory(ctx, h, source, o)
-	return contextError(ctx, e.explainHistory(ctx, cluster, h, o.group, err))
+	return contextError(ctx, e.explainHistory(ctx, cluster, h, o, err))
 }
 
 func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {

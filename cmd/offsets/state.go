@@ -29,7 +29,7 @@ func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decode
 	}
 	for _, name := range s.ShareGroups {
 		if slices.Contains(o.filter.OnlyGroups, name) {
-			e.noteNotInLog(name)
+			e.noteNotInLog(name, o.connection)
 		}
 	}
 	t.rows.Store(int64(len(s.Groups)))

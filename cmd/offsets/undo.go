@@ -311,12 +311,3 @@ func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, r
 		},
 	}
 }
-
-// shellLine is a command as it would be typed.
-func shellLine(args []string) string {
-	var out []string
-	for _, a := range args {
-		out = append(out, quoted(a))
-	}
-	return strings.Join(out, " ")
-}

@@ -71,9 +71,10 @@ func Write[R, L any](w io.Writer, f Format, r Result[R, L]) error {
 	return fmt.Errorf("unknown output format %q", f)
 }
 
-// marshal encodes like json.Marshal, but leaves <, > and & alone: the output
-// goes to a terminal or a pipe, not into a web page.
-func marshal(v any) ([]byte, error) {
+// Marshal encodes like json.Marshal, but leaves <, > and & alone: the output
+// goes to a terminal or a pipe, not into a web page. What a terminal may obey is
+// escaped.
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -104,7 +105,7 @@ func isLateControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
 
 // writeDocument writes {"name":[rows…],tail…}, a row a line.
 func (r Result[R, L]) writeDocument(w io.Writer) error {
-	name, err := marshal(r.Name)
+	name, err := Marshal(r.Name)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (r Result[R, L]) writeDocument(w io.Writer) error {
 			failure = err
 			break
 		}
-		b, err := marshal(row)
+		b, err := Marshal(row)
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func (r Result[R, L]) writeDocument(w io.Writer) error {
 		end = "\n]"
 	}
 	if r.Tail != nil {
-		b, err := marshal(r.Tail())
+		b, err := Marshal(r.Tail())
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (r Result[R, L]) writeLines(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		b, err := marshal(line)
+		b, err := Marshal(line)
 		if err != nil {
 			return err
 		}
@@ -248,6 +249,6 @@ func csvCell(v reflect.Value) (string, error) {
 	if v.Kind() == reflect.Slice && v.IsNil() {
 		return "", nil
 	}
-	b, err := marshal(v.Interface())
+	b, err := Marshal(v.Interface())
 	return string(b), err
 }

@@ -74,7 +74,7 @@ func (r Result[R, L]) writeYAMLStream(w io.Writer) error {
 
 // toYAML makes a document of it.
 func toYAML(v any) ([]byte, error) {
-	text, err := marshal(v)
+	text, err := Marshal(v)
 	if err != nil {
 		return nil, err
 	}
