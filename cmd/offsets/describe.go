@@ -143,11 +143,11 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	out := e.buffered(false)
 	switch {
 	case o.members:
-		err = render.Write(out, o.format, membersView(d))
+		err = show(e, out, o.format, membersView(d))
 	case o.state:
-		err = render.Write(out, o.format, stateView(d))
+		err = show(e, out, o.format, stateView(d))
 	default:
-		err = render.Write(out, o.format, describeView(d, e.Now, recent))
+		err = show(e, out, o.format, describeView(d, e.Now, recent))
 	}
 	stop()
 	err = errors.Join(err, out.Flush())

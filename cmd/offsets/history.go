@@ -124,7 +124,7 @@ func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.
 		}
 		view = historyView(h, o, func(func(inspect.Event, error) bool) {})
 	}
-	err := errors.Join(render.Write(out, o.format, view), out.Flush(), context.Cause(ctx), t.problems())
+	err := errors.Join(show(e, out, o.format, view), out.Flush(), context.Cause(ctx), t.problems())
 	if err == nil && t.rows.Load() == 0 {
 		return fmt.Errorf("group %s: nothing in the commit log: %w", o.group, inspect.ErrUnknownGroup)
 	}

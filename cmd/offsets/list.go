@@ -80,7 +80,7 @@ func list(ctx context.Context, e *env, o listOptions) error {
 	sortListed(l.Groups, o.sort)
 	e.visibilityNote(l.Visibility)
 	out := e.buffered(false)
-	if err := errors.Join(render.Write(out, o.format, listView(l)), out.Flush()); err != nil {
+	if err := errors.Join(show(e, out, o.format, listView(l)), out.Flush()); err != nil {
 		return err
 	}
 	return problems(append(l.Problems, unreadProblems(l.Unread)...), len(l.Groups))

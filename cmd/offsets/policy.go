@@ -123,7 +123,7 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 			}
 		}
 	}
-	if err := render.Write(e.Stdout, o.format, policyView(d, counted(rows, &shown))); err != nil {
+	if err := show(e, e.Stdout, o.format, policyView(d, counted(rows, &shown))); err != nil {
 		return contextError(ctx, err)
 	}
 	if o.live {
@@ -241,7 +241,7 @@ func policyNote(p inspect.PolicyPartition) string {
 func policyFooter(g inspect.PolicyGroup) string {
 	s := g.Verdict
 	if g.ShareReset != nil {
-		s += "\nshare group: share.auto.offset.reset is " + *g.ShareReset
+		s += "\nshare group: share.auto.offset.reset is " + render.Printable(*g.ShareReset)
 	}
 	if slices.ContainsFunc(g.Partitions, func(p inspect.PolicyPartition) bool { return p.Expires != nil }) {
 		s += "\nexpiry is an estimate, as things are now: a commit that expired leaves the choice to the policy"

@@ -320,7 +320,7 @@ func produceRecords(ctx context.Context, e *env, o produceOptions) error {
 	stop := e.progress(func() string { return fmt.Sprintf("%d records written to %s", written.Load(), o.Topic) })
 	summary, err := produce.Run(ctx, cl, o.Options, o.source.records(ctx))
 	stop()
-	if writeErr := render.Write(e.Stdout, o.format, produceView(summary)); writeErr != nil {
+	if writeErr := show(e, e.Stdout, o.format, produceView(summary)); writeErr != nil {
 		return errors.Join(err, writeErr)
 	}
 	if err != nil && summary.Records > 0 {

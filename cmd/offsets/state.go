@@ -36,7 +36,7 @@ func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decode
 	if !s.Complete && o.format.IsTable() {
 		e.note("records are missing in %s (compaction): what is not listed may have been committed all the same", commitlog.Topic)
 	}
-	return errors.Join(render.Write(e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
+	return errors.Join(show(e, e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
 }
 
 type stateTail struct {

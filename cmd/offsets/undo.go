@@ -292,7 +292,7 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), r.Command})
 		}
 	}
-	return render.Write(e.Stdout, o.format, receiptsView(rows, cluster))
+	return show(e, e.Stdout, o.format, receiptsView(rows, cluster))
 }
 
 func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, receiptRow] {
