@@ -113,7 +113,7 @@ func Escaped(text []byte) []byte {
 func isPlainASCII(text []byte) bool {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	for ; len(text) >= 8; text = text[8:] {
-		if x := binary.LittleEndian.Uint64(text); (x|x+ones)&high != 0 { // of ASCII, DEL alone gets a high bit
+		if x := binary.LittleEndian.Uint64(text); (x|(x+ones))&high != 0 { // of ASCII, DEL alone gets a high bit
 			return false
 		}
 	}
