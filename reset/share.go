@@ -158,7 +158,7 @@ func (p *Plan) takesMore(held []inspect.TopicPartition) map[string]error {
 		if len(names) > 3 {
 			names = append(names[:3], "others")
 		}
-		out[topic] = fmt.Errorf("%w, and that of %s would go, too: 'offsets delete %s --topic %s' deletes all of them", errTakesMore, strings.Join(names, ", "), p.Group, topic)
+		out[topic] = fmt.Errorf("%w, and that of %s would go, too: 'offsets delete GROUP --topic TOPIC' deletes all of them", errTakesMore, strings.Join(names, ", "))
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package reset
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +83,12 @@ func TestShareUndoKeepsSiblings(t *testing.T) {
 			if (err != nil) != c.refused {
 				t.Fatalf("refused: %v", err)
 			}
-			if err != nil && !strings.Contains(err.Error(), "offsets delete s --topic t") {
+			if err == nil {
+				return
+			}
+			var refused *RefusedError
+			says := func(why Reason) bool { return why.Code == CodeShareTopics && why.Topic != nil && *why.Topic == "t" }
+			if !strings.Contains(err.Error(), "'offsets delete GROUP --topic TOPIC'") || !errors.As(err, &refused) || !slices.ContainsFunc(refused.Why, says) {
 				t.Errorf("it does not say what to do: %s", err)
 			}
 		})

@@ -48,7 +48,7 @@ func (c *Changer) Discard(ctx context.Context, name string) error {
 	}
 	p := Plan{Group: name, Kind: KindDelete, Deletes: true}
 	if err := c.deleteGroup(ctx, &p, nil); err != nil {
-		return fmt.Errorf("%w; 'offsets delete %s --execute' removes it", err, name)
+		return fmt.Errorf("group %s is left behind: %w; 'offsets delete' removes it", name, err)
 	}
 	return nil
 }

@@ -16,15 +16,18 @@ type activity struct {
 	stop context.CancelFunc
 	seen inspect.Activity
 	err  error
+	// connection is the flags that say which cluster, for the command to be typed
+	// next.
+	connection []word
 }
 
 // activityPatience is how long the commit log is waited for when all else is
 // there.
 const activityPatience = time.Second
 
-func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) *activity {
+func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string, connection []word) *activity {
 	ctx, stop := context.WithCancel(ctx)
-	a := &activity{done: make(chan struct{}), stop: stop}
+	a := &activity{done: make(chan struct{}), stop: stop, connection: connection}
 	go func() {
 		defer close(a.done)
 		a.seen, a.err = cluster.Activity(ctx, group)
@@ -37,7 +40,7 @@ func beginActivity(ctx context.Context, cluster *inspect.Cluster, group string) 
 func (a *activity) footer(g *inspect.Group, now time.Time) string {
 	if g.Type == inspect.Share { // of which the log knows no commits
 		a.stop()
-		return nextLine(nextOfShare(g))
+		return nextLine(nextOfShare(g, a.connection))
 	}
 	seen, err := inspect.Activity{}, context.DeadlineExceeded
 	select {
@@ -60,19 +63,21 @@ func (a *activity) footer(g *inspect.Group, now time.Time) string {
 	if len(parts) > 0 {
 		out = "\n" + strings.Join(parts, "; ")
 	}
-	return out + nextLine(nextCommand(g))
+	return out + nextLine(nextCommand(g, a.connection))
 }
 
-func nextLine(hint string) string {
-	if hint == "" {
+// nextLine is a suggestion at the end of a footer.
+func nextLine(s suggestion) string {
+	if s == (suggestion{}) {
 		return ""
 	}
-	return "\nnext: " + hint
+	return "\nnext: " + s.printable()
 }
 
-// nextCommand is what to type next about a group that is not well.
-func nextCommand(g *inspect.Group) string {
-	name := groupArgument(g.Group)
+// nextCommand is what to do next about a group that is not well.
+func nextCommand(g *inspect.Group, connection []word) suggestion {
+	to := func(text string, words ...word) suggestion { return suggest(text, append(words, connection...)...) }
+	name := groupWord(g.Group)
 	seen := map[inspect.Status]bool{}
 	pending := false
 	for i := range g.Partitions {
@@ -82,19 +87,19 @@ func nextCommand(g *inspect.Group) string {
 	}
 	switch {
 	case pending:
-		return fmt.Sprintf("a transaction holds commits back: 'offsets decode --state --group %s' shows whose, and since when", name)
+		return to("a transaction holds commits back; to see whose, and since when", "decode", "--state", groupFlag(g.Group))
 	case g.PendingUnknown != nil:
-		return g.PendingUnknown.Error()
+		return suggestion{text: g.PendingUnknown.Error()}
 	case seen[inspect.PastEnd], seen[inspect.Lost]:
-		return fmt.Sprintf("'offsets policy %s' shows what a consumer does where the commit is outside the log", name)
+		return to("to see what a consumer does where the commit is outside the log", "policy", name)
 	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:
-		return ""
+		return suggestion{}
 	case len(g.Members) == 0 && seen[inspect.Behind]:
-		return fmt.Sprintf("nobody reads; 'offsets history %s' shows when it was last moved", name)
+		return to("no active members; to see when its offsets were last moved", "history", name)
 	case seen[inspect.NoCommit]:
-		return fmt.Sprintf("'offsets policy %s' shows where a consumer begins without a commit", name)
+		return to("to see where a consumer begins without a commit", "policy", name)
 	case seen[inspect.Behind]:
-		return fmt.Sprintf("'offsets describe %s --watch' shows whether it catches up", name)
+		return to("to see whether it catches up", "describe", name, "--watch")
 	}
-	return ""
+	return suggestion{}
 }

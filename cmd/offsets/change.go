@@ -142,7 +142,7 @@ func (e *env) changeGroups(ctx context.Context, cl *kgo.Client, plans []reset.Pl
 	switch {
 	case len(refused) > 0:
 	case o.planFile != "":
-		e.note("nothing was changed; 'offsets apply %s --execute' makes the change", quoted(o.planFile))
+		e.noteSuggestion(suggest("nothing was changed; to make the change", append([]word{"apply", fileWord(o.planFile), "--execute"}, o.connection...)...))
 	default:
 		e.note("this is a plan, nothing was changed; --execute makes the change")
 	}
@@ -306,12 +306,16 @@ func (e *env) tellUndo(p *reset.Plan, o changeOptions) {
 	if !canUndo(p) {
 		return
 	}
-	command := []string{"offsets", "undo"}
-	if _, ok := shell.Quote(p.Group); ok { // the receipt says it, too
-		command = append(command, groupArgument(p.Group))
+	command := []word{"undo"}
+	if _, ok := shell.Quote(escapeGlob(p.Group)); ok { // the receipt says it, too
+		command = append(command, groupWord(p.Group))
 	}
-	command = append(append(command, "--receipt", quoted(*p.Receipt), "--execute"), o.connection...)
-	e.note("to undo: %s", strings.Join(command, " "))
+	e.noteUndo(append(command, "--receipt", fileWord(*p.Receipt), "--execute"), o)
+}
+
+// noteUndo gives the command on the line of its words, where scripts look for it.
+func (e *env) noteUndo(command []word, o changeOptions) {
+	e.note("to undo: %s", typed(append(command, o.connection...)))
 }
 
 // tellUndoAll gives the one command that undoes the change of many groups. It
@@ -329,15 +333,9 @@ func (e *env) tellUndoAll(plans []*reset.Plan, o changeOptions) {
 		}
 		return
 	}
-	glob, ok := shell.Quote(escapeGlob(commonPrefix(names)) + "*")
-	if !ok {
-		glob = quoted("*")
-	}
-	if strings.HasPrefix(glob, "-") {
-		glob = "--group " + glob
-	}
-	command := append([]string{"offsets", "undo", glob, "--expect-groups", fmt.Sprint(len(names)), "--execute"}, o.connection...)
-	e.note("to undo: %s (if that selects other groups too, name these: 'offsets undo --list' shows them)", strings.Join(command, " "))
+	glob := globWord(commonPrefix(names))
+	e.noteUndo([]word{"undo", glob, "--expect-groups", word(fmt.Sprint(len(names))), "--execute"}, o)
+	e.note("if that selects other groups too, name these: 'offsets undo --list' shows them")
 }
 
 // commonPrefix is what all names begin with.
@@ -350,28 +348,6 @@ func commonPrefix(names []string) string {
 		}
 	}
 	return prefix
-}
-
-// groupArgument is a group as an argument that is not taken for a flag; a name
-// that no shell is to see is left to the reader.
-func groupArgument(group string) string {
-	name, ok := shell.Quote(group)
-	switch {
-	case !ok:
-		return "GROUP"
-	case group == "" || group[0] == '-':
-		return "--group " + name
-	}
-	return name
-}
-
-// quoted is an argument as every shell takes it. What they do not read alike is
-// left out: names are chosen by whoever may commit.
-func quoted(s string) string {
-	if q, ok := shell.Quote(s); ok {
-		return q
-	}
-	return "…"
 }
 
 // checkExpected holds a glob or --all against --expect-groups before anything
@@ -399,7 +375,7 @@ func (e *verifyError) Error() string {
 	if e.verified == reset.Overwritten {
 		return fmt.Sprintf("group %s: committed offsets were overwritten right after the change: another consumer or tool commits to this group", e.group)
 	}
-	return fmt.Sprintf("group %s: written, but reading back failed; 'offsets describe %s' shows what is committed", e.group, e.group)
+	return fmt.Sprintf("group %s: written, but reading back failed", e.group)
 }
 
 // connectForChange connects, and bounds what is read before the change.

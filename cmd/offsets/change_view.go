@@ -10,7 +10,7 @@ import (
 )
 
 func (e *env) writePlans(o common, plans []reset.Plan, done bool) error {
-	return render.Write(e.Stdout, o.format, plansView(plans, done))
+	return show(e, e.Stdout, o.format, plansView(plans, done))
 }
 
 // planLine is one partition's change with its group.

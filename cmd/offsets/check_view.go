@@ -24,7 +24,7 @@ func (e *env) writeFindings(f *findings, o checkOptions) error {
 	if o.format.IsTable() && len(f.verdicts) == 0 && len(f.problems) > 0 {
 		return nil
 	}
-	return render.Write(e.Stdout, o.format, verdictsView(f, o))
+	return show(e, e.Stdout, o.format, verdictsView(f, o))
 }
 
 func verdictsView(f *findings, o checkOptions) render.Result[inspect.Verdict, breachLine] {

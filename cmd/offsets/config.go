@@ -33,7 +33,7 @@ func configCommand(e *env) *cli.Command {
 			if c.NArg() > 0 {
 				return usagef("config takes no arguments")
 			}
-			return render.Write(e.Stdout, o.format, configView(e.settings(c, o), configTail{e.contexts()}))
+			return show(e, e.Stdout, o.format, configView(e.settings(c, o), configTail{e.contexts()}))
 		},
 	}
 }
@@ -189,7 +189,7 @@ func configView(settings []setting, tail configTail) render.Result[setting, sett
 					if len(tail.Contexts) == 0 {
 						return ""
 					}
-					return "contexts: " + strings.Join(tail.Contexts, ", ")
+					return "contexts: " + render.Printable(strings.Join(tail.Contexts, ", "))
 				},
 			})
 		},

@@ -149,7 +149,7 @@ func consumeRecords(ctx context.Context, e *env, o consumeOptions) error {
 			yield(consumeRow{}, err)
 		}
 	}
-	err = render.Write(out, o.format, consumeView(rows))
+	err = show(e, out, o.format, consumeView(rows))
 	return errors.Join(err, out.Flush())
 }
 

@@ -201,7 +201,7 @@ func (e *env) writeLogLines(ctx context.Context, cluster *inspect.Cluster, o dec
 		if !t.note(lines.Count, err) {
 			continue
 		}
-		if _, err := e.Stdout.Write(lines.JSON); err != nil {
+		if _, err := e.Stdout.Write(render.Escaped(lines.JSON)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -226,7 +226,7 @@ func (e *env) writeLog(ctx context.Context, cluster *inspect.Cluster, o decodeOp
 	}
 	out := e.buffered(o.filter.Follow)
 	stop := e.progress(t.text)
-	err := render.Write(out, o.format, decodeView(rows))
+	err := show(e, out, o.format, decodeView(rows))
 	stop()
 	return errors.Join(err, out.Flush(), context.Cause(ctx), t.problems())
 }

@@ -96,13 +96,13 @@ func playDemo(ctx context.Context, e *env, o demoOptions) error {
 	var failed error
 	if o.format.IsTable() {
 		// The story is the output: there is no table to show.
-		d.Tell = func(l demo.Line) { fmt.Fprintln(e.Stdout, storyLine(l)) }
+		d.Tell = func(l demo.Line) { fmt.Fprintln(e.Stdout, render.PrintableLines(storyLine(l))) }
 		for _, err := range demo.Run(ctx, cl, d, o.scenes) {
 			failed = err
 		}
 		return contextError(ctx, failed)
 	}
-	return contextError(ctx, render.Write(e.Stdout, o.format, demoView(demo.Run(ctx, cl, d, o.scenes))))
+	return contextError(ctx, show(e, e.Stdout, o.format, demoView(demo.Run(ctx, cl, d, o.scenes))))
 }
 
 // childEnv is this process's environment with some variables replaced; those

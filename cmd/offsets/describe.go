@@ -124,7 +124,7 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	}
 	var recent *activity
 	if len(groups.names) == 1 && o.format.IsTable() && !o.members && !o.state {
-		recent = beginActivity(ctx, cluster, groups.names[0])
+		recent = beginActivity(ctx, cluster, groups.names[0], o.connection)
 	}
 	o.Pending = o.pending || !groups.many
 	d, err := cluster.Describe(ctx, groups.names, groups.listed(o.DescribeOptions))
@@ -144,11 +144,11 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	out := e.buffered(false)
 	switch {
 	case o.members:
-		err = render.Write(out, o.format, membersView(d))
+		err = show(e, out, o.format, membersView(d))
 	case o.state:
-		err = render.Write(out, o.format, stateView(d))
+		err = show(e, out, o.format, stateView(d))
 	default:
-		err = render.Write(out, o.format, describeView(d, e.Now, recent))
+		err = show(e, out, o.format, describeView(d, e.Now, recent))
 	}
 	stop()
 	err = errors.Join(err, out.Flush())

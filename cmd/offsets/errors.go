@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,8 +43,9 @@ var errInterrupted = errors.New("interrupted")
 
 // usageError is a call that cannot be understood or carried out as it stands.
 type usageError struct {
-	Message string
-	Hint    string
+	Message    string
+	Hint       string
+	Suggestion suggestion // a hint with a command to be typed next
 }
 
 func (e *usageError) Error() string { return e.Message }
@@ -88,6 +88,8 @@ type diagnosis struct {
 	Message string  `json:"message"`
 	Hint    *string `json:"hint"`
 
+	lines        []string   // which Message is, for people
+	suggestion   suggestion // which Hint is
 	code         int
 	partialWrite bool
 }
@@ -95,8 +97,9 @@ type diagnosis struct {
 // diagnose maps one error to what is said about it and to its exit code. It is
 // the only place that does.
 func diagnose(err error) diagnosis {
-	d := diagnosis{Kind: "failed", Message: err.Error(), code: exitFailed}
-	hint := func(format string, args ...any) { s := fmt.Sprintf(format, args...); d.Hint = &s }
+	d := diagnosis{Kind: "failed", Message: err.Error(), lines: linesOf(err), code: exitFailed}
+	advise := func(s suggestion) { text := s.String(); d.Hint, d.suggestion = &text, s }
+	hint := func(format string, args ...any) { advise(suggestion{text: fmt.Sprintf(format, args...)}) }
 	var (
 		usage       *usageError
 		config      *connect.ConfigError
@@ -129,14 +132,23 @@ func diagnose(err error) diagnosis {
 		d.Kind, d.code = "interrupted", exitInterrupted
 	case errors.As(err, &usage):
 		d.Kind, d.code = "usage", exitUsage
-		if usage.Hint != "" {
+		switch {
+		case usage.Hint != "":
 			hint("%s", usage.Hint)
+		case usage.Suggestion != (suggestion{}):
+			advise(usage.Suggestion)
 		}
 	case errors.As(err, &config):
 		d.Kind, d.code = "usage", exitUsage
 		hint("keys that are not supported are refused, so that none is silently ignored: remove them, or give a file of their own")
 	case errors.As(err, &refused):
 		d.Kind, d.code = "refused", exitRefused
+		for _, why := range refused.Why {
+			if why.Code == reset.CodeShareTopics && why.Topic != nil {
+				advise(suggest("to delete all start offsets of the group on this topic", "delete", groupWord(refused.Group), "--topic", valueWord(*why.Topic, "TOPIC")))
+				break
+			}
+		}
 		if refused.Members {
 			hint("stop them, and --wait-empty 5m makes the change as soon as they are gone; a crashed or static member stays until its session ends (--remove-static ID removes a static one)")
 		}
@@ -144,12 +156,15 @@ func diagnose(err error) diagnosis {
 		switch d.partialWrite = incomplete.Written+incomplete.Unknown > 0; {
 		case incomplete.Unknown > 0:
 			d.Kind = "unknown_outcome"
-			hint("when the brokers are well again, 'offsets undo %s' makes sure of what was there before, and the same change again of what was wanted; until then it may come into effect late, with Kafka before 4.0 even when the coordinator moves some day", groupArgument(incomplete.Group))
+			advise(suggest("it may still come into effect late, with Kafka before 4.0 even when the coordinator moves some day. When the brokers are well again, the same change again makes sure of what was wanted; to make sure of what was there before", "undo", groupWord(incomplete.Group)))
 		case d.partialWrite:
-			hint("the rows say which, and why. 'offsets undo %s' puts back what was written; a new plan shows what is left, where a shift would count from where they are now", groupArgument(incomplete.Group))
+			advise(suggest("the rows say which, and why. A new plan shows what is left, where a shift would count from where they are now; to put back what was written", "undo", groupWord(incomplete.Group)))
 		}
 	case errors.As(err, &verify):
 		d.Kind, d.code, d.partialWrite = "not_verified", exitPartial, true
+		if verify.verified != reset.Overwritten {
+			advise(suggest("to see what is committed now", "describe", groupWord(verify.group)))
+		}
 	case errors.As(err, &condition):
 		d.Kind, d.code = "condition", exitCondition
 	case errors.As(err, &differs):
@@ -163,7 +178,9 @@ func diagnose(err error) diagnosis {
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
 	case errors.Is(err, reset.ErrNoFolder):
 		d.Kind = "no_receipt"
-		d.Message += ": neither HOME nor the system says where this user's home is"
+		const why = ": neither HOME nor the system says where this user's home is"
+		d.Message += why
+		d.lines[len(d.lines)-1] += why
 		hint("set OFFSETS_STATE_DIR (or XDG_STATE_HOME) to an absolute path, or name a receipt with --receipt FILE")
 	case errors.Is(err, reset.ErrFuture):
 		d.Kind, d.code = "usage", exitUsage
@@ -278,6 +295,43 @@ func split(err error) []error {
 	return []error{err}
 }
 
+// linesOf is an error for people. It has several lines only where several errors
+// were joined: a line break in a name must not begin a line that looks like one of
+// this program's.
+func linesOf(err error) []string {
+	text := err.Error()
+	switch u := err.(type) {
+	case *partialError:
+		var lines []string
+		for _, line := range u.lines() {
+			lines = append(lines, render.Printable(line))
+		}
+		return lines
+	case interface{ Unwrap() []error }:
+		var lines, texts []string
+		for _, e := range u.Unwrap() {
+			lines, texts = append(lines, linesOf(e)...), append(texts, e.Error())
+		}
+		if text == strings.Join(texts, "\n") {
+			return lines
+		}
+	case interface{ Unwrap() error }:
+		inner := u.Unwrap()
+		if inner == nil {
+			break
+		}
+		before, after, found := strings.Cut(text, inner.Error())
+		if !found {
+			break
+		}
+		lines := linesOf(inner)
+		lines[0] = render.Printable(before) + lines[0]
+		lines[len(lines)-1] += render.Printable(after)
+		return lines
+	}
+	return []string{render.Printable(text)}
+}
+
 // report prints what went wrong on stderr, as text or as JSON, and returns the
 // exit code.
 func (e *env) report(err error) int {
@@ -298,15 +352,15 @@ func (e *env) report(err error) int {
 	}
 	for _, d := range found {
 		if wantsJSON(e.Args) {
-			line, _ := json.Marshal(map[string]diagnosis{"error": d}) // strings only
+			line, _ := render.Marshal(map[string]diagnosis{"error": d}) // strings only
 			fmt.Fprintf(e.Stderr, "%s\n", line)
 			continue
 		}
-		for line := range strings.SplitSeq(d.Message, "\n") {
-			fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(line))
+		for _, line := range d.lines {
+			fmt.Fprintf(e.Stderr, "offsets: %s\n", line)
 		}
 		if d.Hint != nil {
-			fmt.Fprintf(e.Stderr, "hint: %s\n", render.Printable(*d.Hint))
+			fmt.Fprintf(e.Stderr, "hint: %s\n", d.suggestion.printable())
 		}
 	}
 	return decide(found)

@@ -161,7 +161,7 @@ func (x *exporting) cutShort(err error, times bool) error {
 
 func (e *env) writeExport(w io.Writer, x *exporting, tail exportTail) error {
 	if x.o.format != render.CSV {
-		return render.Write(w, x.o.format, exportView(x.rows(), func() any {
+		return show(e, w, x.o.format, exportView(x.rows(), func() any {
 			tail.Visibility, tail.Errors = x.d.Visibility, errorsOf(x.problems())
 			return tail
 		}))
@@ -173,7 +173,11 @@ func (e *env) writeExport(w io.Writer, x *exporting, tail exportTail) error {
 		}
 		for _, p := range g.Partitions {
 			if p.Committed != nil {
-				rows = append(rows, reset.FileRow{Group: g.Group, Topic: p.Topic, Partition: p.Partition, Offset: *p.Committed})
+				row := reset.FileRow{Group: g.Group, Topic: p.Topic, Partition: p.Partition, Offset: *p.Committed}
+				if e.StdoutIsTerminal { // to be looked at, not to be imported
+					row.Group, row.Topic = render.Printable(row.Group), render.Printable(row.Topic)
+				}
+				rows = append(rows, row)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ type common struct {
 	servers, configFile setting
 	// connection is the flags that say which cluster, for commands to be typed
 	// next.
-	connection []string
+	connection []word
 }
 
 func (e *env) common(c *cli.Context) (common, error) {
@@ -87,9 +87,9 @@ func (e *env) common(c *cli.Context) (common, error) {
 			e.note("%s", strings.Join(told, "; "))
 		}
 	})
-	for _, flag := range []string{"bootstrap-server", "command-config", "context"} {
-		if c.IsSet(flag) {
-			o.connection = append(o.connection, "--"+flag, quoted(c.String(flag)))
+	for _, f := range []struct{ flag, value string }{{"bootstrap-server", "HOST:PORT"}, {"command-config", "FILE"}, {"context", "NAME"}} {
+		if c.IsSet(f.flag) {
+			o.connection = append(o.connection, word("--"+f.flag), valueWord(c.String(f.flag), f.value))
 		}
 	}
 	if o.servers, err = e.bootstrapOf(c, o); err != nil {

@@ -37,7 +37,7 @@ func (e *env) folderOf(own, xdg, belowHome string) folder {
 	if dir := e.Getenv(xdg); filepath.IsAbs(dir) {
 		return folder{path: filepath.Join(dir, "offsets"), source: xdg}
 	} else if dir != "" {
-		f.note = fmt.Sprintf("%s is ignored: %s is not an absolute path", xdg, quoted(dir))
+		f.note = fmt.Sprintf("%s is ignored: %s is not an absolute path", xdg, dir)
 	}
 	if home := e.home(); home != "" {
 		f.path = filepath.Join(home, belowHome, "offsets")

@@ -102,7 +102,7 @@ func history(ctx context.Context, e *env, o historyOptions) error {
 		source = cluster.History(ctx, h, o.follow, e.misplaced)
 	}
 	err = e.writeHistory(ctx, h, source, o)
-	return contextError(ctx, e.explainHistory(ctx, cluster, h, o.group, err))
+	return contextError(ctx, e.explainHistory(ctx, cluster, h, o, err))
 }
 
 func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.Seq2[inspect.Event, error], o historyOptions) error {
@@ -124,7 +124,7 @@ func (e *env) writeHistory(ctx context.Context, h *inspect.History, source iter.
 		}
 		view = historyView(h, o, func(func(inspect.Event, error) bool) {})
 	}
-	err := errors.Join(render.Write(out, o.format, view), out.Flush(), context.Cause(ctx), t.problems())
+	err := errors.Join(show(e, out, o.format, view), out.Flush(), context.Cause(ctx), t.problems())
 	if err == nil && t.rows.Load() == 0 {
 		return fmt.Errorf("group %s: nothing in the commit log: %w", o.group, inspect.ErrUnknownGroup)
 	}

@@ -40,7 +40,9 @@ func listCommand(e *env) *cli.Command {
 			}
 			switch {
 			case c.NArg() > 0:
-				return usagef("list takes no arguments; 'offsets describe %s' shows one group", c.Args().First())
+				err := usagef("list takes no arguments")
+				err.Suggestion = suggest("to see one group", append([]word{"describe", groupWord(c.Args().First())}, o.connection...)...)
+				return err
 			case !slices.Contains([]string{"name", "lag", "members"}, o.sort):
 				return usagef("--sort %q: want name, lag or members", o.sort)
 			case o.sort == "lag" && !o.Lag:
@@ -78,7 +80,7 @@ func list(ctx context.Context, e *env, o listOptions) error {
 	sortListed(l.Groups, o.sort)
 	e.visibilityNote(l.Visibility)
 	out := e.buffered(false)
-	if err := errors.Join(render.Write(out, o.format, listView(l)), out.Flush()); err != nil {
+	if err := errors.Join(show(e, out, o.format, listView(l)), out.Flush()); err != nil {
 		return err
 	}
 	return problems(append(l.Problems, unreadProblems(l.Unread)...), len(l.Groups))

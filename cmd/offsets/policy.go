@@ -123,7 +123,7 @@ func policy(ctx context.Context, e *env, o policyOptions) error {
 			}
 		}
 	}
-	if err := render.Write(e.Stdout, o.format, policyView(d, counted(rows, &shown))); err != nil {
+	if err := show(e, e.Stdout, o.format, policyView(d, counted(rows, &shown))); err != nil {
 		return contextError(ctx, err)
 	}
 	if o.live {
@@ -241,7 +241,7 @@ func policyNote(p inspect.PolicyPartition) string {
 func policyFooter(g inspect.PolicyGroup) string {
 	s := g.Verdict
 	if g.ShareReset != nil {
-		s += "\nshare group: share.auto.offset.reset is " + *g.ShareReset
+		s += "\nshare group: share.auto.offset.reset is " + render.Printable(*g.ShareReset)
 	}
 	if n := g.NewPartitions; n != nil {
 		s += fmt.Sprintf("\npartitions added while consumers run: latest skips what is written before they notice, up to %s (%s)\nand a rebalance later; earliest and by_duration:%s (clients 4.0) do not",

@@ -70,8 +70,9 @@ func problemLine(p inspect.Problem) string { return p.What + ": " + p.Error }
 // partialError: rows were printed, but not all there are.
 type partialError struct{ Problems []inspect.Problem }
 
-func (e *partialError) Error() string {
-	var lines []string
+func (e *partialError) Error() string { return strings.Join(e.lines(), "\n") }
+
+func (e *partialError) lines() (lines []string) {
 	folded := foldProblems(e.Problems)
 	for i, p := range folded {
 		if i == problemLines && len(folded) > problemLines+1 {
@@ -80,7 +81,7 @@ func (e *partialError) Error() string {
 		}
 		lines = append(lines, problemLine(p))
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // problems turns what could not be read into an error: partial where there is

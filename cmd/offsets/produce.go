@@ -362,7 +362,7 @@ func produceRecords(ctx context.Context, e *env, o produceOptions) error {
 	summary, err := produce.Run(ctx, cl, o.Options, o.source.records(ctx))
 	stop()
 	e.transactionNotes(summary.Transactions, o.Transactions)
-	if writeErr := render.Write(e.Stdout, o.format, produceView(summary)); writeErr != nil {
+	if writeErr := show(e, e.Stdout, o.format, produceView(summary)); writeErr != nil {
 		return errors.Join(err, writeErr)
 	}
 	if err != nil && kept(summary) > 0 {

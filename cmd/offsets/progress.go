@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"offsets/internal/render"
 )
 
 // progress shows a line on stderr that is rewritten while something runs, if a
@@ -22,7 +24,7 @@ func (e *env) progress(line func() string) (stop func()) {
 				fmt.Fprint(e.Stderr, "\r\x1b[K")
 				return
 			case <-tick.C:
-				fmt.Fprintf(e.Stderr, "\r\x1b[K%s", line())
+				fmt.Fprintf(e.Stderr, "\r\x1b[K%s", render.Printable(line()))
 			}
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/urfave/cli/v2"
 
+	"offsets/cmd/offsets/internal/shell"
 	"offsets/inspect"
 	"offsets/internal/duration"
 	"offsets/reset"
@@ -240,7 +241,9 @@ func (o *resetOptions) groups(ctx context.Context, e *env, cl *kgo.Client) ([]st
 	o.named, o.SkipEmpty = !g.implied, g.many
 	if o.execute && g.implied {
 		err := usagef("--execute needs the group on the command line")
-		err.Hint = "offsets reset " + quoted(g.names[0]) + " … --execute"
+		if flags, ok := shell.Line(o.command[1:]...); ok {
+			err.Suggestion = suggest("to execute it for this group", word(flags), groupWord(g.names[0]))
+		}
 		return nil, err
 	}
 	for _, name := range g.names {

@@ -15,50 +15,52 @@ import (
 // start offsets are not in the offsets topic, and no auto.offset.reset counts.
 
 // noteNotInLog says where the start offsets of a share group are.
-func (e *env) noteNotInLog(group string) {
-	e.note("group %s is a share group: its start offsets are not in the offsets topic (brokers keep them in __share_group_state); 'offsets describe %s' shows them", group, groupArgument(group))
+func (e *env) noteNotInLog(group string, connection []word) {
+	text := fmt.Sprintf("group %s is a share group: its start offsets are not in the offsets topic (brokers keep them in __share_group_state); to see them", group)
+	e.noteSuggestion(suggest(text, append([]word{"describe", groupWord(group)}, connection...)...))
 }
 
 // explainHistory says what the offsets topic cannot tell of the group. A group
 // that exists is not unknown because nothing of it is in the log.
-func (e *env) explainHistory(ctx context.Context, cluster *inspect.Cluster, h *inspect.History, group string, err error) error {
+func (e *env) explainHistory(ctx context.Context, cluster *inspect.Cluster, h *inspect.History, o historyOptions, err error) error {
 	var unknown bool
 	if unknown = errors.Is(err, inspect.ErrUnknownGroup); err != nil && !unknown {
 		return err
 	}
 	share := h.IsShare()
 	if unknown && cluster != nil {
-		groupType, typeErr := cluster.GroupType(ctx, group)
+		groupType, typeErr := cluster.GroupType(ctx, o.group)
 		if typeErr != nil {
 			return err
 		}
 		share, err = groupType == inspect.Share, nil
-		e.note("group %s exists, but the offsets topic shows no commit and no member of it", group)
+		e.note("group %s exists, but the offsets topic shows no commit and no member of it", o.group)
 	}
 	if share {
-		e.noteNotInLog(group)
+		e.noteNotInLog(o.group, o.connection)
 	}
 	return err
 }
 
 // nextOfShare is nextCommand for a share group.
-func nextOfShare(g *inspect.Group) string {
-	name := groupArgument(g.Group)
+func nextOfShare(g *inspect.Group, connection []word) suggestion {
+	to := func(text string, words ...word) suggestion { return suggest(text, append(words, connection...)...) }
+	name := groupWord(g.Group)
 	seen := map[inspect.Status]bool{}
 	for i := range g.Partitions {
 		seen[g.Partitions[i].Status] = true
 	}
 	switch {
 	case seen[inspect.NoLeader], seen[inspect.Failed], seen[inspect.NotAuthorized], seen[inspect.TopicGone]:
-		return ""
+		return suggestion{}
 	case seen[inspect.PastEnd], seen[inspect.Lost], seen[inspect.NoCommit]:
-		return fmt.Sprintf("'offsets policy %s' shows from where on records are delivered", name)
+		return to("to see from where on records are delivered", "policy", name)
 	case len(g.Members) == 0 && seen[inspect.Behind]:
-		return fmt.Sprintf("no active members; 'offsets history %s' shows when members came and went", name)
+		return to("no active members; to see when members came and went", "history", name)
 	case seen[inspect.Behind]:
-		return fmt.Sprintf("'offsets describe %s --watch' shows whether it catches up", name)
+		return to("to see whether it catches up", "describe", name, "--watch")
 	}
-	return ""
+	return suggestion{}
 }
 
 // sharePolicySection is policySection for a share group.

@@ -29,14 +29,14 @@ func (e *env) writeState(ctx context.Context, cluster *inspect.Cluster, o decode
 	}
 	for _, name := range s.ShareGroups {
 		if slices.Contains(o.filter.OnlyGroups, name) {
-			e.noteNotInLog(name)
+			e.noteNotInLog(name, o.connection)
 		}
 	}
 	t.rows.Store(int64(len(s.Groups)))
 	if !s.Complete && o.format.IsTable() {
 		e.note("records are missing in %s (compaction): what is not listed may have been committed all the same", commitlog.Topic)
 	}
-	return errors.Join(render.Write(e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
+	return errors.Join(show(e, e.Stdout, o.format, stateOfLogView(s, o)), t.problems())
 }
 
 type stateTail struct {

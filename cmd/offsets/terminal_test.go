@@ -192,3 +192,19 @@ func TestCtrlCWhileAFileIsTyped(t *testing.T) {
 		t.Errorf("exit %d: %s", code, s.shown())
 	}
 }
+
+// The program finds out by itself that its CSV goes to a terminal.
+func TestCSVKnowsATerminal(t *testing.T) {
+	line, _ := processWorld(t)
+	if code, _, stderr := line.run("reset", "--group", "esc\x1b[31m\u202e", "--topic", "t:0", "--to", "1", "--create-group", "--execute", "--settle", "0s"); code != exitDone {
+		t.Fatal(stderr)
+	}
+	_, piped, _ := line.run("list", "-o", "csv")
+	s := onTerminal(t, line, nil, "list", "-o", "csv")
+	if code := s.wait(); code != exitDone || !strings.Contains(s.shown(), `esc\x1b[31m\u202e,classic`) || strings.ContainsFunc(s.shown(), isObeyed) {
+		t.Errorf("exit %d, %q", code, s.shown())
+	}
+	if !strings.Contains(piped, "esc\x1b[31m\u202e,classic") {
+		t.Errorf("in a pipe: %q", piped)
+	}
+}

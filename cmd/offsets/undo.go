@@ -293,7 +293,7 @@ func (e *env) listReceipts(o undoOptions, cluster string) error {
 			rows = append(rows, receiptRow{r.Time, r.Plan.Group, r.Plan.Kind, r.State, len(r.Undo()), r.Plan.Verified, r.File(), connect.HideArguments(r.Command)})
 		}
 	}
-	return render.Write(e.Stdout, o.format, receiptsView(rows, cluster))
+	return show(e, e.Stdout, o.format, receiptsView(rows, cluster))
 }
 
 func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, receiptRow] {
@@ -311,13 +311,4 @@ func receiptsView(rows []receiptRow, cluster string) render.Result[receiptRow, r
 			})
 		},
 	}
-}
-
-// shellLine is a command as it would be typed.
-func shellLine(args []string) string {
-	var out []string
-	for _, a := range args {
-		out = append(out, quoted(a))
-	}
-	return strings.Join(out, " ")
 }

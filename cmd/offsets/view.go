@@ -2,11 +2,19 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 
 	"offsets/internal/render"
 )
+
+// show writes a result, escaped as far as a terminal needs it. Nothing else in this
+// package calls render.Write.
+func show[R, L any](e *env, w io.Writer, f render.Format, r render.Result[R, L]) error {
+	r.Terminal = e.StdoutIsTerminal
+	return render.Write(w, f, r)
+}
 
 // Small pieces that views share.
 

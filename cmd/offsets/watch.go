@@ -155,7 +155,7 @@ func (w *watcher) write(now time.Time, rows []watched) error {
 	}
 	view.Headless = w.header
 	w.header = true
-	return render.Write(w.e.Stdout, format, view)
+	return show(w.e, w.e.Stdout, format, view)
 }
 
 func rateCell(r *float64) string {

@@ -41,8 +41,8 @@ func retention(ctx context.Context, s *stage, policy string) (Scene, error) {
 	}
 	s.say("")
 	s.say("The committed offset %d lies below the start of the log, so the policy decides. What was deleted is lost\n"+
-		"under every policy; latest skips what was still there, too. 'offsets policy %s' shows it before it happens,\n"+
-		"'offsets check' finds groups that are on their way there (--max-behind).", readBefore, s.group)
+		"under every policy; latest skips what was still there, too. 'offsets check --max-behind' finds groups that are\n"+
+		"on their way there. To see it before it happens:\n  offsets policy %s", readBefore, s.group)
 	s.say("")
 	return scene, nil
 }
@@ -84,7 +84,7 @@ func recreated(ctx context.Context, s *stage, policy string) (Scene, error) {
 	}
 	s.say("")
 	s.say("With the topic went the group's commits, so the policy decides: latest never reads what was written before\n"+
-		"the consumer started. 'offsets policy %s --topic %s' shows it before.", s.group, s.topic)
+		"the consumer started. To see it before it happens:\n  offsets policy %s --topic %s", s.group, s.topic)
 	s.say("")
 	return scene, nil
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,9 @@ type Result[R, L any] struct {
 	Tail func() any
 	// Lines flattens a row.
 	Lines func(R) iter.Seq[L]
+	// Terminal: a person sees it as it is. CSV is escaped then as tables are; all
+	// other forms always are.
+	Terminal bool
 	// Headless leaves out the header of CSV: it was written before.
 	Headless bool
 	// Sections lays rows out for people.
@@ -71,40 +75,72 @@ func Write[R, L any](w io.Writer, f Format, r Result[R, L]) error {
 	return fmt.Errorf("unknown output format %q", f)
 }
 
-// marshal encodes like json.Marshal, but leaves <, > and & alone: the output
-// goes to a terminal or a pipe, not into a web page.
-func marshal(v any) ([]byte, error) {
+// Marshal encodes like json.Marshal, but leaves <, > and & alone: the output
+// goes to a terminal or a pipe, not into a web page. What a terminal may obey is
+// escaped.
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return escapeControls(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+	return Escaped(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
-// escapeControls escapes what JSON leaves alone and a terminal may obey, and YAML
-// forbids: DEL and the control characters behind it. They are in strings only.
-func escapeControls(text []byte) []byte {
-	if !bytes.ContainsFunc(text, isLateControl) {
+// Escaped is text that is JSON, with escapes for what JSON leaves alone and a
+// terminal may obey, or YAML forbids. That is in strings only, so the text says
+// what it said. It returns the very text where there is none of it.
+func Escaped(text []byte) []byte {
+	if isPlainASCII(text) || !bytes.ContainsFunc(text, needsEscape) {
 		return text
 	}
 	var out []byte
-	for _, r := range string(text) {
-		if isLateControl(r) {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if needsEscape(r) {
 			out = fmt.Appendf(out, "\\u%04x", r)
 		} else {
-			out = utf8.AppendRune(out, r)
+			out = append(out, text[:n]...)
 		}
+		text = text[n:]
 	}
 	return out
 }
 
-func isLateControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
+// isPlainASCII: there is neither DEL nor a byte of something longer in it. It looks
+// at eight bytes at a time, because there may be gigabytes.
+func isPlainASCII(text []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		if x := binary.LittleEndian.Uint64(text); (x|(x+ones))&high != 0 { // of ASCII, DEL alone gets a high bit
+			return false
+		}
+	}
+	for _, c := range text {
+		if c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// needsEscape: DEL and the control characters behind it; marks that turn the
+// direction of the text; and what is no character at all, which YAML refuses.
+// encoding/json escapes the first control characters itself.
+func needsEscape(r rune) bool {
+	switch {
+	case r < 0x7f:
+		return false
+	case r <= 0x9f, r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0xfffe, r == 0xffff:
+		return true
+	}
+	return false
+}
 
 // writeDocument writes {"name":[rows…],tail…}, a row a line.
 func (r Result[R, L]) writeDocument(w io.Writer) error {
-	name, err := marshal(r.Name)
+	name, err := Marshal(r.Name)
 	if err != nil {
 		return err
 	}
@@ -118,7 +154,7 @@ func (r Result[R, L]) writeDocument(w io.Writer) error {
 			failure = err
 			break
 		}
-		b, err := marshal(row)
+		b, err := Marshal(row)
 		if err != nil {
 			return err
 		}
@@ -132,7 +168,7 @@ func (r Result[R, L]) writeDocument(w io.Writer) error {
 		end = "\n]"
 	}
 	if r.Tail != nil {
-		b, err := marshal(r.Tail())
+		b, err := Marshal(r.Tail())
 		if err != nil {
 			return err
 		}
@@ -169,7 +205,7 @@ func (r Result[R, L]) writeLines(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		b, err := marshal(line)
+		b, err := Marshal(line)
 		if err != nil {
 			return err
 		}
@@ -201,6 +237,9 @@ func (r Result[R, L]) writeCSV(w io.Writer) error {
 		for i, f := range fields {
 			if cells[i], err = csvCell(reflect.ValueOf(line).FieldByIndex(f.index)); err != nil {
 				return err
+			}
+			if r.Terminal {
+				cells[i] = Printable(cells[i])
 			}
 		}
 		if err := out.Write(cells); err != nil {
@@ -248,6 +287,6 @@ func csvCell(v reflect.Value) (string, error) {
 	if v.Kind() == reflect.Slice && v.IsNil() {
 		return "", nil
 	}
-	b, err := marshal(v.Interface())
+	b, err := Marshal(v.Interface())
 	return string(b), err
 }

@@ -146,7 +146,7 @@ func (s Section) write(w io.Writer) error {
 		return nil
 	}
 	if text := s.Footer(); text != "" {
-		if _, err := fmt.Fprintln(w, printableLines(text)); err != nil {
+		if _, err := fmt.Fprintln(w, PrintableLines(text)); err != nil {
 			return err
 		}
 	}
@@ -362,8 +362,8 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// printableLines is [Printable] of each line.
-func printableLines(s string) string {
+// PrintableLines is [Printable] of each line.
+func PrintableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
 		lines[i] = Printable(line)

@@ -74,7 +74,7 @@ func (r Result[R, L]) writeYAMLStream(w io.Writer) error {
 
 // toYAML makes a document of it.
 func toYAML(v any) ([]byte, error) {
-	text, err := marshal(v)
+	text, err := Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +202,8 @@ func (y *yamlWriter) text(literal []byte) {
 	}
 }
 
+// byLibrary lets the library write it. What it leaves alone and a terminal may obey
+// is between double quotes then, where the escapes of JSON are those of YAML.
 func byLibrary(text []byte) ([]byte, error) {
 	// JSON is YAML; as a tree of nodes it keeps the order of its fields.
 	var doc yaml.Node
@@ -215,7 +217,7 @@ func byLibrary(text []byte) ([]byte, error) {
 	if err := enc.Encode(&doc); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), enc.Close()
+	return Escaped(b.Bytes()), enc.Close()
 }
 
 // plainStyle takes away the braces and quotes of JSON, where YAML can do without.

@@ -41,7 +41,7 @@ func TestYAMLIsWhatTheLibraryWrites(t *testing.T) {
 		values = append(values, w, []any{w}, map[string]any{w: w}, yamlRow{Group: w, Map: map[string]any{w: []any{w, w}, "other": map[string]any{w: nil}}})
 	}
 	for _, v := range values {
-		text, err := marshal(v)
+		text, err := Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,9 +18,11 @@ func Quote(arg string) (string, bool) {
 	switch {
 	case arg == "":
 		return `""`, true
+	case len(arg) > maxLength:
+		return "", false
 	case !strings.ContainsFunc(arg, func(r rune) bool { return !plain(r) }) && !leads(arg[0]):
 		return arg, true
-	case strings.ContainsFunc(arg, func(r rune) bool { return !literal(r) }) || len(arg) > maxLength:
+	case strings.ContainsFunc(arg, func(r rune) bool { return !literal(r) }):
 		return "", false
 	}
 	return `"` + arg + `"`, true
