@@ -190,6 +190,8 @@ func (c *Change) staleSince(row *inspect.Partition) Reason {
 		return refusal(inspect.CodeTopicGone, "it is gone")
 	case row.TopicID != nil && c.TopicID != nil && *row.TopicID != *c.TopicID:
 		return refusal(CodeTopicRecreated, "the topic was deleted and created again")
+	case row.TopicID != nil && c.TopicID == nil:
+		return refusal(CodeNoTopicID, "the plan has no topic id, so whether the topic is the same one is not known: make the plan again")
 	case !equal(row.Committed, c.From):
 		return refusal(CodeMovedSince, "committed was %s and is %s", show(c.From), show(row.Committed))
 	case !equal(row.Metadata, c.FromMetadata) || !equal(row.LeaderEpoch, c.FromEpoch):
@@ -197,7 +199,7 @@ func (c *Change) staleSince(row *inspect.Partition) Reason {
 	case c.Action == ActionDelete:
 	case c.ToEpoch != nil && row.CurrentEpoch != nil && *c.ToEpoch > *row.CurrentEpoch:
 		return refusal(CodeEpochTooHigh, "leader epoch %d is above the current %d, which hangs Java consumers", *c.ToEpoch, *row.CurrentEpoch)
-	case row.LogStart == nil:
+	case row.LogStart == nil || row.LogEnd == nil:
 		return refusal(row.Code(), "it cannot be read: %s", row.Words())
 	case *c.To < *row.LogStart && c.LogStart != nil && *c.To >= *c.LogStart:
 		return refusal(CodeStale, "the log now starts at %d", *row.LogStart)

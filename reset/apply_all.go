@@ -129,6 +129,16 @@ func (c *Changer) ApplyAll(ctx context.Context, plans []*Plan, o ApplyOptions) e
 	defer limit.end()
 	ctx = limit
 	a.refuse()
+	if !a.goesOn() {
+		return a.err(ctx)
+	}
+	cluster, err := c.cluster.ClusterID(ctx)
+	if err != nil {
+		return cutShort(ctx, err)
+	}
+	if err := a.receiptsReady(cluster); err != nil {
+		return errors.Join(a.err(ctx), &ReceiptError{err})
+	}
 	a.removeStatic(ctx)
 	limit.pause()
 	a.waitEmpty(ctx)
@@ -141,10 +151,6 @@ func (c *Changer) ApplyAll(ctx context.Context, plans []*Plan, o ApplyOptions) e
 	}
 	if !a.goesOn() || ctx.Err() != nil {
 		return a.err(ctx)
-	}
-	cluster, err := c.cluster.ClusterID(ctx)
-	if err != nil {
-		return cutShort(ctx, err)
 	}
 	a.write(ctx, cluster)
 	return a.err(ctx)
@@ -202,6 +208,8 @@ func (a *applying) refuse() {
 		switch err := p.Refused(); {
 		case err != nil:
 			a.errs[i] = err
+		case p.unchecked:
+			a.errs[i] = refusedFor(p.Group, refusal(CodeOther, "the plan comes out of a file, and nobody has looked whether it is true"))
 		case seen[p.Group]:
 			a.errs[i] = refusedFor(p.Group, refusal(CodeOther, "there is another plan for the same group before it"))
 		case p.IsStreams() && !a.o.StreamsOK:
@@ -209,6 +217,14 @@ func (a *applying) refuse() {
 		}
 		seen[p.Group] = true
 	}
+}
+
+// receiptsReady says whether receipts can be written, if any will be.
+func (a *applying) receiptsReady(cluster string) error {
+	if !slices.ContainsFunc(a.left(), func(i int) bool { return len(a.plans[i].moving()) > 0 || a.plans[i].Deletes }) {
+		return nil
+	}
+	return a.o.Receipts.ready(cluster)
 }
 
 func (a *applying) removeStatic(ctx context.Context) {

@@ -143,12 +143,17 @@ func (c *Changer) fetchCommits(ctx context.Context, p *Plan, changes []*Change, 
 	if err != nil {
 		return nil, err
 	}
-	held := map[inspect.TopicPartition]bool{}
-	var failure error
+	held, unnamed := map[inspect.TopicPartition]bool{}, map[string]bool{}
+	for _, ch := range changes {
+		unnamed[ch.Topic] = unnamed[ch.Topic] || ch.TopicID == nil && ch.LogEnd != nil // else it is gone
+	}
+	failure := kerr.ErrorForCode(resp.ErrorCode)
 	take := func(tp inspect.TopicPartition, code int16, commit inspect.Commit, metadata *string) {
 		switch err := kerr.ErrorForCode(code); {
 		case errors.Is(err, kerr.UnstableOffsetCommit):
 			held[tp] = true
+		case errors.Is(err, kerr.UnknownTopicID) && unnamed[tp.Topic]:
+			failure = errors.Join(failure, fmt.Errorf("%s-%d: the plan has no topic id, and the coordinator wants one", tp.Topic, tp.Partition))
 		case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
 			// The topic is gone, and its commits with it.
 		case err != nil:
@@ -158,7 +163,6 @@ func (c *Changer) fetchCommits(ctx context.Context, p *Plan, changes []*Change, 
 			out[tp] = commit
 		}
 	}
-	failure = kerr.ErrorForCode(resp.ErrorCode)
 	for _, t := range resp.Topics {
 		for _, rp := range t.Partitions {
 			take(inspect.TopicPartition{Topic: t.Topic, Partition: rp.Partition}, rp.ErrorCode, inspect.Commit{Offset: rp.Offset, LeaderEpoch: rp.LeaderEpoch}, rp.Metadata)

@@ -75,6 +75,8 @@ type Plan struct {
 	wroteAt *coordinator
 	// tell is told how the write goes; nil for nobody.
 	tell func(Progress)
+	// unchecked: it comes out of a file, and nobody has looked whether it is true.
+	unchecked bool
 }
 
 // Action is what is done to a partition's commit.

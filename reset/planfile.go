@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"offsets/inspect"
 )
@@ -35,7 +36,8 @@ func WritePlanFile(file string, f PlanFile) error {
 	return writeNew(file, append(text, '\n'))
 }
 
-// ReadPlanFile reads plans that were written down.
+// ReadPlanFile reads plans that were written down. They are not believed: before
+// one is shown or applied, [Changer.Recheck] must have looked at it.
 func ReadPlanFile(file string) (*PlanFile, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -75,6 +77,9 @@ func parsePlanFile(text []byte) (*PlanFile, error) {
 		if err := f.Plans[i].valid(); err != nil {
 			return nil, err
 		}
+		if err := f.Plans[i].consistent(); err != nil {
+			return nil, err
+		}
 		// What the first program saw is looked at again; what it did is not this
 		// one's.
 		f.Plans[i].Applied, f.Plans[i].Verified, f.Plans[i].Receipt = false, nil, nil
@@ -82,8 +87,29 @@ func parsePlanFile(text []byte) (*PlanFile, error) {
 			f.Plans[i].Partitions[j].Written = false
 		}
 		f.Plans[i].recall()
+		f.Plans[i].unchecked = true
 	}
 	return &f, nil
+}
+
+// consistent says whether a plan that was read is one that could have been made.
+func (p *Plan) consistent() error {
+	switch {
+	case !slices.Contains([]Kind{KindReset, KindUndo, KindImport, KindCopy, KindDelete}, p.Kind):
+		return fmt.Errorf("group %s: unknown kind of plan %q", p.Group, p.Kind)
+	case p.Deletes && p.Kind != KindDelete:
+		return fmt.Errorf("group %s: a plan of %s deletes no group", p.Group, p.Kind)
+	}
+	for i := range p.Partitions {
+		c := &p.Partitions[i]
+		switch {
+		case c.Action == ActionWrite && p.Kind == KindDelete, c.Action == ActionDelete && p.Kind != KindDelete && p.Kind != KindUndo:
+			return fmt.Errorf("group %s, %s-%d: action %q in a plan of %s", p.Group, c.Topic, c.Partition, c.Action, p.Kind)
+		case c.Action == ActionNone && c.Error == nil && c.To != nil && !equal(c.From, c.To):
+			return fmt.Errorf("group %s, %s-%d: it is to be left alone, but goes from %s to %d", p.Group, c.Topic, c.Partition, show(c.From), *c.To)
+		}
+	}
+	return nil
 }
 
 // valid says whether a plan that was read can be carried out at all: files are

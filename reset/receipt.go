@@ -31,7 +31,8 @@ type Receipt struct {
 	State ReceiptState `json:"state"`
 	Plan  Plan         `json:"plan"`
 
-	file string
+	file  string
+	doubt string
 }
 
 // ReceiptState says how far a change came.
@@ -101,7 +102,9 @@ func (r *Receipts) create(out *Receipt, p *Plan, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(abs), 0o700); err != nil && !fixed {
+		if fixed {
+			_ = os.MkdirAll(filepath.Dir(abs), 0o700) // else writing says it
+		} else if err := r.makeFolders(out.ClusterID); err != nil {
 			return err
 		}
 		out.file, p.Receipt = abs, &abs
@@ -166,7 +169,10 @@ func (r *Receipt) write(p *Plan) error {
 		return err
 	}
 	defer os.Remove(tmp) // gone already where all went well
-	return errors.Join(os.Rename(tmp, r.file), syncDir(r.file))
+	if err := os.Rename(tmp, r.file); err != nil {
+		return named(err, r.file)
+	}
+	return syncDir(r.file)
 }
 
 func (r *Receipt) encode(p *Plan) ([]byte, error) {
@@ -180,11 +186,12 @@ func (r *Receipt) encode(p *Plan) ([]byte, error) {
 func writePartial(file string, text []byte) (string, error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".partial-*")
 	if err != nil {
-		return "", err
+		return "", named(err, file)
 	}
 	_, err = tmp.Write(text)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		_ = os.Remove(tmp.Name())
+		err = named(err, file)
 	}
 	return tmp.Name(), err
 }
@@ -206,7 +213,10 @@ func writeNew(file string, text []byte) error {
 		}
 		err = errors.Join(f.Close(), os.Rename(tmp, file))
 	}
-	return errors.Join(err, syncDir(file))
+	if err != nil {
+		return named(err, file)
+	}
+	return syncDir(file)
 }
 
 func syncDir(file string) error {
@@ -218,19 +228,23 @@ func syncDir(file string) error {
 	return dir.Sync()
 }
 
-// ReadReceipt reads one receipt.
+// ReadReceipt reads one receipt that the caller has named, whoever wrote it.
 func ReadReceipt(file string) (*Receipt, error) {
-	text, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	r, err := parseReceipt(text)
+	defer f.Close()
+	r, info, err := readFrom(f, file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
-	r.file = file
+	r.doubt, _ = distrustFile(info)
 	return r, nil
 }
+
+// Doubt is why somebody else may have written the receipt; "" for nobody could.
+func (r *Receipt) Doubt() string { return r.doubt }
 
 func parseReceipt(text []byte) (*Receipt, error) {
 	var r Receipt
@@ -244,10 +258,14 @@ func parseReceipt(text []byte) (*Receipt, error) {
 }
 
 // List returns the receipts of a cluster, oldest first, and those files that
-// could not be read.
+// could not be read, or that somebody else may have written ([*UnsafeError]). The
+// error is one, too, where that holds for the folder.
 func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, err error) {
 	if r.Dir == "" {
 		return nil, nil, ErrNoFolder
+	}
+	if err := r.checkFolders(cluster); err != nil {
+		return nil, nil, err
 	}
 	dir := r.clusterDir(cluster)
 	entries, err := os.ReadDir(dir)
@@ -261,7 +279,7 @@ func (r *Receipts) List(cluster string) (found []*Receipt, unreadable []error, e
 		if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
 			continue
 		}
-		receipt, err := ReadReceipt(filepath.Join(dir, e.Name()))
+		receipt, err := readOwn(filepath.Join(dir, e.Name()))
 		if err != nil {
 			unreadable = append(unreadable, err)
 			continue

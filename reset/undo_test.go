@@ -38,7 +38,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
-	w := &world{t, cl, reset.New(cl), t.TempDir()}
+	w := &world{t, cl, reset.New(cl), filepath.Join(t.TempDir(), "state")}
 	var records []*kgo.Record
 	for n := range 30 {
 		for topic, partitions := range map[string]int32{"t": 4, "u": 2, "v": 1} {

@@ -164,14 +164,56 @@ func splitFlags(args []string, defs []cli.Flag, stopAtFirst bool) (flags, positi
 	return flags, positional
 }
 
-func takesValue(defs []cli.Flag, name string) bool {
-	for _, f := range defs {
-		if slices.Contains(f.Names(), name) {
-			d, ok := f.(cli.DocGenerationFlag)
-			return ok && d.TakesValue()
+// givenTwice finds a flag that has one value and is given two: the framework
+// would take the last one and say nothing.
+func givenTwice(app *cli.App, argv []string) error {
+	args := argv[1:]
+	if len(args) > 0 && args[len(args)-1] == completeFlag {
+		return nil
+	}
+	flags, rest := splitFlags(args, app.Flags, true)
+	defs, command := app.Flags, "offsets"
+	if len(rest) > 0 {
+		if cmd := app.Command(rest[0]); cmd != nil {
+			more, _ := splitFlags(rest[1:], cmd.Flags, false)
+			flags, defs, command = append(flags, more...), cmd.Flags, command+" "+cmd.Name
 		}
 	}
-	return false
+	seen := map[string]bool{}
+	for i := 0; i < len(flags); i++ {
+		name, _, attached := strings.Cut(strings.TrimLeft(flags[i], "-"), "=")
+		def := flagNamed(defs, name)
+		if def == nil || !def.TakesValue() {
+			continue
+		}
+		if !attached {
+			i++ // its value
+		}
+		list, ok := def.(cli.DocGenerationSliceFlag)
+		long := def.Names()[0]
+		if seen[long] && !(ok && list.IsSliceFlag()) {
+			err := usagef("%s is given twice, and has one value", dashed(long))
+			err.Hint = fmt.Sprintf("'%s --help' lists all flags, and which may be given several times", command)
+			return err
+		}
+		seen[long] = true
+	}
+	return nil
+}
+
+func takesValue(defs []cli.Flag, name string) bool {
+	d := flagNamed(defs, name)
+	return d != nil && d.TakesValue()
+}
+
+// flagNamed is the flag of a name; nil if there is none.
+func flagNamed(defs []cli.Flag, name string) cli.DocGenerationFlag {
+	for _, f := range defs {
+		if d, ok := f.(cli.DocGenerationFlag); ok && slices.Contains(f.Names(), name) {
+			return d
+		}
+	}
+	return nil
 }
 
 // version tells what was built: the module's version, or the commit.

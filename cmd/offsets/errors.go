@@ -115,6 +115,7 @@ func diagnose(err error) diagnosis {
 		incomplete  *reset.IncompleteError
 		verify      *verifyError
 		receipt     *reset.ReceiptError
+		unsafe      *reset.UnsafeError
 		condition   *conditionError
 		undelivered *produce.DeliveryError
 		fenced      *produce.FencedError
@@ -172,7 +173,14 @@ func diagnose(err error) diagnosis {
 		hint("a record that is not there (compaction, a marker) makes the first offset a later one; else please report it")
 	case errors.As(err, &receipt):
 		d.Kind = "receipt"
+		if errors.As(err, &unsafe) {
+			hint("nothing was changed. %s; or --receipt FILE writes it elsewhere; --no-receipt does without a way back", mend(unsafe))
+			break
+		}
 		hint("nothing was changed. --receipt FILE writes it elsewhere (or set OFFSETS_STATE_DIR); --no-receipt does without a way back")
+	case errors.As(err, &unsafe):
+		d.Kind, d.code = "refused", exitRefused
+		hint("whoever wrote it decides what undo puts back. Look at the receipts, then %s; or --receipt FILE names the one that you trust", mend(unsafe))
 	case errors.Is(err, errNoReceipt):
 		d.Kind = "no_receipt"
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
@@ -253,6 +261,17 @@ func diagnose(err error) diagnosis {
 		hint("this user lacks a right (ACL) for it")
 	}
 	return d
+}
+
+// mend is what makes a folder or a file this user's alone.
+func mend(e *reset.UnsafeError) string {
+	switch {
+	case e.ByMode:
+		return "chmod go-w " + quoted(e.Path)
+	case e.Folder:
+		return "set OFFSETS_STATE_DIR to a folder of your own"
+	}
+	return "remove " + quoted(e.Path)
 }
 
 func isNotAuthorized(err error) bool {

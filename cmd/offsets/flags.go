@@ -81,6 +81,7 @@ func (e *env) common(c *cli.Context) (common, error) {
 		if o.config, err = connect.ReadConfig(o.configFile.Value); err != nil {
 			return o, err
 		}
+		e.noteReadable(o.configFile.Value, o.config)
 	}
 	o.unencrypted = sync.OnceFunc(func() {
 		if told := o.config.Unencrypted; len(told) > 0 {
@@ -126,4 +127,14 @@ func (o common) connectWatched(ctx context.Context) (*kgo.Client, context.Contex
 // note says something on stderr that is neither data nor an error.
 func (e *env) note(format string, args ...any) {
 	fmt.Fprintf(e.Stderr, "offsets: %s\n", render.Printable(connect.HideUserInfo(fmt.Sprintf(format, args...))))
+}
+
+// noteReadable says when others can read the secrets of a properties file.
+func (e *env) noteReadable(file string, config connect.Config) {
+	if !slices.ContainsFunc(config.Properties, func(p connect.Property) bool { return p.Secret }) {
+		return
+	}
+	if mode, open := openToOthers(file); open {
+		e.note("%s has secrets in it, and other users can read it (mode %04o): 'chmod 600 %s' keeps it to you", file, mode, quoted(file))
+	}
 }

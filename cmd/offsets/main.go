@@ -65,6 +65,9 @@ func run(ctx context.Context, e *env) int {
 		return e.report(usagef("argument %d is not valid UTF-8: no name in Kafka has it", i))
 	}
 	app := newApp(e)
+	if err := givenTwice(app, e.Args); err != nil {
+		return e.report(err)
+	}
 	err := app.RunContext(ctx, arrange(app, e.Args))
 	return e.report(err)
 }

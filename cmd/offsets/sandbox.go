@@ -51,6 +51,17 @@ func sandboxCommand(e *env) *cli.Command {
 type sandboxOptions struct {
 	sandbox.Options
 	command []string
+	// private, where the broker's files are for this user alone, runs something
+	// that is to know nothing of it.
+	private func(outside func() error) error
+}
+
+// start starts the command.
+func (o sandboxOptions) start(child *exec.Cmd) error {
+	if o.private == nil {
+		return child.Start()
+	}
+	return o.private(child.Start)
 }
 
 func sandboxOptionsOf(c *cli.Context) (o sandboxOptions, err error) {
@@ -72,6 +83,14 @@ func sandboxOptionsOf(c *cli.Context) (o sandboxOptions, err error) {
 }
 
 func runSandbox(ctx context.Context, e *env, o sandboxOptions) error {
+	if o.Data != "" {
+		if mode, open := openToOthers(o.Data); open {
+			e.note("--data %s is open to other users (mode %04o), who can read the records in it: 'chmod 700 %s' keeps it to you", o.Data, mode, quoted(o.Data))
+		}
+		var undo func()
+		o.private, undo = keepPrivate()
+		defer undo()
+	}
 	s, err := sandbox.Start(o.Options)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &addressInUseError{o.Listen, err}
@@ -80,13 +99,16 @@ func runSandbox(ctx context.Context, e *env, o sandboxOptions) error {
 		return fmt.Errorf("starting the sandbox: %w", err)
 	}
 	defer s.Close()
+	if !s.Loopback {
+		e.note("it listens on %s, beyond this machine, and asks for no password: everybody who reaches it can read and write everything in it", o.Listen)
+	}
 	if len(o.command) == 0 {
 		e.note("a broker listens on %s; Ctrl-C stops it", s.Addr)
 		fmt.Fprintln(e.Stdout, s.Addr)
 		<-ctx.Done()
 		return nil
 	}
-	return runChild(ctx, e, s.Addr, o.command)
+	return runChild(ctx, e, s.Addr, o)
 }
 
 // addressInUseError: another broker, or another program, has the port.
@@ -101,13 +123,17 @@ func (e *addressInUseError) Error() string {
 
 // runChild runs the command with the sandbox as its cluster. Signals reach it
 // with the terminal's process group; here they only end the waiting.
-func runChild(ctx context.Context, e *env, addr string, argv []string) error {
+func runChild(ctx context.Context, e *env, addr string, o sandboxOptions) error {
+	argv := o.command
 	child := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = childGrace
 	child.Env = childEnv(map[string]string{"OFFSETS_BOOTSTRAP_SERVER": addr, "OFFSETS_COMMAND_CONFIG": "", "OFFSETS_CONTEXT": ""})
-	err := child.Run()
+	err := o.start(child)
+	if err == nil {
+		err = child.Wait()
+	}
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

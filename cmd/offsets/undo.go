@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -143,9 +144,9 @@ func (e *env) tellReceipts(receipts []*reset.Receipt) {
 	}
 	for _, command := range commands {
 		if rs := of[command]; len(rs) == 1 {
-			e.note("group %s: change of %s, made with: %s", rs[0].Plan.Group, rs[0].Time, command)
+			e.note("group %s: the receipt says: change of %s, made with: %s", rs[0].Plan.Group, rs[0].Time, command)
 		} else {
-			e.note("%d groups: change of %s, made with: %s", len(rs), rs[0].Time, command)
+			e.note("%d groups: the receipts say: change of %s, made with: %s", len(rs), rs[0].Time, command)
 		}
 	}
 	for _, r := range receipts {
@@ -188,12 +189,15 @@ func (e *env) receiptNamed(o *undoOptions) (*reset.Receipt, error) {
 	if len(o.groups) == 1 && o.groups[0] != r.Plan.Group && !glob(o.groups[0])(r.Plan.Group) {
 		return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, literal(o.groups[0]))
 	}
+	if why := r.Doubt(); why != "" {
+		e.note("receipt %s: %s; what it says is taken as it is", quoted(o.receipt), why)
+	}
 	return r, nil
 }
 
 // lastReceipts are the newest of each group that is meant, in the order of names.
 func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, error) {
-	found, err := e.findReceipts(cluster)
+	found, unsafe, err := e.findReceipts(cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +227,11 @@ func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, er
 				chosen[group], any = true, true
 			}
 		}
+		for _, u := range unsafe {
+			if !any && !isGlob(pattern) && u.Concerns(literal(pattern)) {
+				return nil, u
+			}
+		}
 		if !any {
 			return nil, fmt.Errorf("group %s: %w in %s", literal(pattern), errNoReceipt, e.receipts(e.Args).Dir)
 		}
@@ -230,6 +239,13 @@ func (e *env) lastReceipts(o *undoOptions, cluster string) ([]*reset.Receipt, er
 	names := slices.Sorted(maps.Keys(chosen))
 	if err := checkExpected(selection{patterns: o.groups}, groups{names: names, many: many}, o.expect, o.execute); err != nil {
 		return nil, err
+	}
+	for _, u := range unsafe { // else the change before it would be undone
+		for _, name := range names {
+			if u.Concerns(name) {
+				return nil, u
+			}
+		}
 	}
 	out := make([]*reset.Receipt, len(names))
 	for i, name := range names {
@@ -257,13 +273,19 @@ func onlyGroupOf(found []*reset.Receipt) (string, error) {
 }
 
 // findReceipts lists the receipts of a cluster; files that cannot be read are
-// told, and are not the end.
-func (e *env) findReceipts(cluster string) ([]*reset.Receipt, error) {
+// told, and are not the end; nor are those that somebody else may have written.
+func (e *env) findReceipts(cluster string) (found []*reset.Receipt, unsafe []*reset.UnsafeError, err error) {
 	found, unreadable, err := e.receipts(e.Args).List(cluster)
 	for _, err := range unreadable {
+		var u *reset.UnsafeError
+		if errors.As(err, &u) {
+			unsafe = append(unsafe, u)
+			e.note("left out: %s", err)
+			continue
+		}
 		e.note("a file among the receipts is none: %s", err)
 	}
-	return found, err
+	return found, unsafe, err
 }
 
 // receiptRow is a receipt in a list.
@@ -283,7 +305,7 @@ type receiptsTail struct {
 }
 
 func (e *env) listReceipts(o undoOptions, cluster string) error {
-	found, err := e.findReceipts(cluster)
+	found, _, err := e.findReceipts(cluster)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ import (
 type Options struct {
 	// Listen is HOST:PORT; port 0 takes a free one. Default 127.0.0.1:0.
 	Listen string
-	// Data is a folder that outlives the broker; "" keeps all in memory.
+	// Data is a folder that outlives the broker; "" keeps all in memory. One that
+	// does not exist is made for this user alone.
 	Data string
 	// Topics are created at the start, if they do not exist.
 	Topics map[string]int32
@@ -51,6 +52,8 @@ type Options struct {
 type Sandbox struct {
 	// Addr is the HOST:PORT that clients connect to.
 	Addr string
+	// Loopback: only this machine reaches it.
+	Loopback bool
 
 	cluster *kfake.Cluster
 	own     *kgo.Client // writes the commit log
@@ -89,6 +92,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 	}
 	advertised := advertise(ln.Addr().(*net.TCPAddr))
 	s.Addr = advertised.String()
+	s.Loopback = ln.Addr().(*net.TCPAddr).IP.IsLoopback()
 	s.log = newCommitLog()
 	s.log.expiry = newExpiry(o.Configs)
 	opts := []kfake.Opt{
@@ -179,10 +183,10 @@ func (s *Sandbox) Close() {
 // lockDir takes the folder for this process: kfake itself would let two
 // brokers write into one folder.
 func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "offsets-sandbox.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, "offsets-sandbox.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
