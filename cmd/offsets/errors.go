@@ -174,13 +174,13 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &receipt):
 		d.Kind = "receipt"
 		if errors.As(err, &unsafe) {
-			hint("nothing was changed. %s; or --receipt FILE writes it elsewhere; --no-receipt does without a way back", mend(unsafe))
+			advise(mend("nothing was changed. --receipt FILE writes it elsewhere; --no-receipt does without, and then there is no undo", unsafe))
 			break
 		}
 		hint("nothing was changed. --receipt FILE writes it elsewhere (or set OFFSETS_STATE_DIR); --no-receipt does without a way back")
 	case errors.As(err, &unsafe):
 		d.Kind, d.code = "refused", exitRefused
-		hint("whoever wrote it decides what undo puts back. Look at the receipts, then %s; or --receipt FILE names the one that you trust", mend(unsafe))
+		advise(mend("whoever wrote it decides what undo puts back. Look at the receipts; --receipt FILE names the one that you trust", unsafe))
 	case errors.Is(err, errNoReceipt):
 		d.Kind = "no_receipt"
 		hint("'offsets undo --list' shows the receipts there are; --receipt FILE names one; 'offsets history' shows what was committed before")
@@ -264,14 +264,14 @@ func diagnose(err error) diagnosis {
 }
 
 // mend is what makes a folder or a file this user's alone.
-func mend(e *reset.UnsafeError) string {
+func mend(first string, e *reset.UnsafeError) suggestion {
 	switch {
 	case e.ByMode:
-		return "chmod go-w " + quoted(e.Path)
+		return suggestTool(first+". So that nobody else can write it", "chmod", "go-w", fileWord(e.Path))
 	case e.Folder:
-		return "set OFFSETS_STATE_DIR to a folder of your own"
+		return suggestion{first + ". Or set OFFSETS_STATE_DIR to a folder of your own", ""}
 	}
-	return "remove " + quoted(e.Path)
+	return suggestTool(first+". To remove it", "rm", fileWord(e.Path))
 }
 
 func isNotAuthorized(err error) bool {

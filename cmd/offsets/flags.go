@@ -135,6 +135,6 @@ func (e *env) noteReadable(file string, config connect.Config) {
 		return
 	}
 	if mode, open := openToOthers(file); open {
-		e.note("%s has secrets in it, and other users can read it (mode %04o): 'chmod 600 %s' keeps it to you", file, mode, quoted(file))
+		e.noteSuggestion(suggestTool(fmt.Sprintf("%s has secrets in it, and other users can read it (mode %04o). To keep it to you", file, mode), "chmod", "600", fileWord(file)))
 	}
 }

@@ -85,7 +85,7 @@ func sandboxOptionsOf(c *cli.Context) (o sandboxOptions, err error) {
 func runSandbox(ctx context.Context, e *env, o sandboxOptions) error {
 	if o.Data != "" {
 		if mode, open := openToOthers(o.Data); open {
-			e.note("--data %s is open to other users (mode %04o), who can read the records in it: 'chmod 700 %s' keeps it to you", o.Data, mode, quoted(o.Data))
+			e.noteSuggestion(suggestTool(fmt.Sprintf("--data %s is open to other users (mode %04o), who can read the records in it. To keep it to you", o.Data, mode), "chmod", "700", fileWord(o.Data)))
 		}
 		var undo func()
 		o.private, undo = keepPrivate()

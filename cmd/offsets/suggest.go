@@ -31,6 +31,12 @@ func suggest(text string, words ...word) suggestion {
 	return suggestion{text + ":", typed(words)}
 }
 
+// suggestTool is a suggestion with a command of the operating system.
+func suggestTool(text string, words ...word) suggestion {
+	_, command, _ := strings.Cut(typed(words), " ")
+	return suggestion{text + ":", command}
+}
+
 // typed is a command of this program.
 func typed(words []word) string {
 	out := []string{"offsets"}

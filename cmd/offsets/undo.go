@@ -190,7 +190,7 @@ func (e *env) receiptNamed(o *undoOptions) (*reset.Receipt, error) {
 		return nil, usagef("--receipt: it is of group %s, not %s", r.Plan.Group, literal(o.groups[0]))
 	}
 	if why := r.Doubt(); why != "" {
-		e.note("receipt %s: %s; what it says is taken as it is", quoted(o.receipt), why)
+		e.note("receipt %s: %s; what it says is taken as it is", o.receipt, why)
 	}
 	return r, nil
 }

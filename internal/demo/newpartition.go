@@ -107,6 +107,6 @@ func (s *stage) sayNewPartition() {
 	s.say("")
 	s.say("A running consumer has no commit on a partition that is new to it, so the policy decides. latest loses what was\n"+
 		"written before the consumer noticed; earliest and a by_duration that is longer than it takes to notice lose\n"+
-		"nothing. 'offsets policy %s' says how long that is.", s.group)
+		"nothing. To see how long that is:\n  offsets policy %s", s.group)
 	s.say("")
 }
