@@ -17,7 +17,6 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.kafka.common.utils.Exit;
 
 /**
  * Kafka's own tools and clients in one JVM, called with lines of JSON on standard input: {"id",
@@ -40,8 +39,8 @@ public class Desk {
         bootstrap = args[0];
         System.setOut(new PrintStream(OUT, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(ERR, true, StandardCharsets.UTF_8));
-        Exit.setExitProcedure((code, message) -> exited(code));
-        Exit.setHaltProcedure((code, message) -> exited(code));
+        onExit("setExitProcedure");
+        onExit("setHaltProcedure");
         admin = Admin.create(properties("default.api.timeout.ms", "60000"));
         answer(0, "ok", null);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -120,6 +119,24 @@ public class Desk {
     }
 
     // --- Kafka's tools ---
+
+    /** Tools end the JVM through a class that has moved in 4.4. */
+    static void onExit(String setter) throws ReflectiveOperationException {
+        Class<?> exit;
+        try {
+            exit = Class.forName("org.apache.kafka.common.utils.Exit");
+        } catch (ClassNotFoundException moved) {
+            exit = Class.forName("org.apache.kafka.common.utils.internals.Exit");
+        }
+        Class<?> procedure = Class.forName(exit.getName() + "$Procedure");
+        Object exited = Proxy.newProxyInstance(procedure.getClassLoader(), new Class<?>[] {procedure}, (self, method, args) -> {
+            if (method.getName().equals("execute")) {
+                exited((Integer) args[0]);
+            }
+            return null;
+        });
+        exit.getMethod(setter, procedure).invoke(null, exited);
+    }
 
     /** Ends a tool's main method. */
     static class Exited extends Error {

@@ -67,18 +67,23 @@ func (j *Judge) checkShare(e *record.Entry, r record.Run) {
 		return
 	}
 	var lag, most int64
+	lost := false
 	for tp, s := range before.Shares {
-		if _, here := settled(e, tp); !here {
+		ends, here := settled(e, tp)
+		if !here {
 			return
+		}
+		if s.Start >= 0 && s.Lag >= 0 { // what was deleted, less what was acknowledged above the start offset
+			lost = lost || ends.Start-s.Start > ends.End-s.Start-s.Lag
 		}
 		lag, most = lag+max(0, s.Lag), max(most, s.Lag)
 	}
 	total, limited := flagNumber(e.Step.Flags, "--max-lag")
 	each, limits := flagNumber(e.Step.Flags, "--max-partition-lag")
-	over := limited && lag > total || limits && most > each
+	over := limited && lag > total || limits && most > each || lost
 	switch {
 	case over && r.Exit != 3:
-		j.fault(e, r, "check-verdict", "exit %d; Kafka says: lag %d, the most of a partition %d", r.Exit, lag, most)
+		j.fault(e, r, "check-verdict", "exit %d; Kafka says: lag %d, the most of a partition %d, lost: %t", r.Exit, lag, most, lost)
 	case !over && (limited || limits) && r.Exit != 0:
 		j.fault(e, r, "check-verdict", "exit %d; all holds: Kafka says lag %d, the most of a partition %d; it says: %s", r.Exit, lag, most, head(r.Stdout, 300))
 	}
