@@ -68,10 +68,11 @@ func (j *Judge) checkShare(e *record.Entry, r record.Run) {
 	}
 	var lag, most int64
 	for tp, s := range before.Shares {
-		if _, here := settled(e, tp); !here {
+		ends, here := settled(e, tp)
+		if !here {
 			return
 		}
-		lag, most = lag+max(0, s.Lag), max(most, s.Lag)
+		lag, most = lag+max(0, waiting(ends, s)), max(most, waiting(ends, s))
 	}
 	total, limited := flagNumber(e.Step.Flags, "--max-lag")
 	each, limits := flagNumber(e.Step.Flags, "--max-partition-lag")
