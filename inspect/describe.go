@@ -34,6 +34,9 @@ type DescribeOptions struct {
 	// Pending also asks for commits that a transaction holds back: one request
 	// more.
 	Pending bool
+	// ShareConfig reads the configurations of share groups, and the ends of their
+	// dead-letter topics: one request more.
+	ShareConfig bool
 	// ReadCommitted ends the lag at the last stable offset, which is as far as
 	// a consumer of committed records gets.
 	ReadCommitted bool
@@ -200,11 +203,15 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 	var described *descriptions
 	var commits, starts kadm.FetchOffsetsResponses
 	var lags map[string]map[TopicPartition]int64
+	var configs map[string]configured
 	committing, share := byOffsets(l, names)
 	var wg sync.WaitGroup
 	wg.Go(func() { described = c.describeGroups(ctx, l, names) })
 	wg.Go(func() { starts, lags = c.startOffsets(ctx, l, share) })
 	wg.Go(func() { commits = c.commits(ctx, l, committing) })
+	if o.ShareConfig && len(share) > 0 {
+		wg.Go(func() { configs = c.shareConfigs(ctx, share) })
+	}
 	wg.Wait()
 	problems = append(problems, described.problems...)
 	var groups []Group
@@ -231,6 +238,9 @@ func (c *Cluster) describeChunk(ctx context.Context, l *listing, names []string,
 		}
 		if fetched.Err != nil && len(fetched.Fetched) == 0 && !isMissing(fetched.Err) {
 			problems = append(problems, problem("commits of group "+name, fetched.Err))
+		}
+		if config, asked := configs[name]; asked {
+			problems = append(problems, g.configure(config)...)
 		}
 		g.Partitions = rows(&g, fetched.Fetched)
 		for i := range g.Partitions {
@@ -332,6 +342,7 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 	named = slices.Compact(named)
 	names := slices.Clone(named)
 	for i := range groups {
+		names = append(names, groups[i].deadLetterTopics()...)
 		for j := range groups[i].Partitions {
 			names = append(names, groups[i].Partitions[j].Topic)
 		}
@@ -355,10 +366,16 @@ func (c *Cluster) complete(ctx context.Context, groups []Group, o DescribeOption
 			p := &groups[i].Partitions[j]
 			wanted[TopicPartition{p.Topic, p.Partition}] = true
 		}
+		for _, topic := range groups[i].deadLetterTopics() {
+			for partition := range topics[topic].Partitions {
+				wanted[TopicPartition{topic, partition}] = true
+			}
+		}
 	}
 	found := c.logEnds(ctx, topics, slices.Collect(maps.Keys(wanted)))
 	for i := range groups {
 		groups[i].finish(topics, found, o.ReadCommitted)
+		groups[i].countDeadLetters(topics, found)
 	}
 	if o.Time {
 		hidden = append(hidden, c.behind(ctx, topics, groups, o.Now)...)

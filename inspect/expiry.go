@@ -3,12 +3,8 @@ package inspect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"offsets/inspect/commitlog"
 	"offsets/inspect/commitlog/segment"
@@ -119,31 +115,4 @@ func (t *groupTimes) note(row *LogRecord) {
 	case ok, row.Tombstone && isGroup(row.Record.Kind):
 		t.emptied = time.Time{} // not empty, or another group of that name
 	}
-}
-
-// groupConfig is the resource type of group configurations (KIP-848).
-const groupConfig = 32
-
-// shareReset reads what stands in the place of a policy for a share group.
-func (c *Cluster) shareReset(ctx context.Context, group string) (*string, error) {
-	req := kmsg.NewPtrDescribeConfigsRequest()
-	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName = groupConfig, group
-	r.ConfigNames = []string{"share.auto.offset.reset"}
-	req.Resources = append(req.Resources, r)
-	resp, err := req.RequestWith(ctx, c.cl)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range resp.Resources {
-		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
-			return nil, err
-		}
-		for _, config := range r.Configs {
-			if config.Name == "share.auto.offset.reset" {
-				return config.Value, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("the broker does not tell it")
 }

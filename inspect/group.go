@@ -48,8 +48,8 @@ type Member struct {
 	ClientID   string            `json:"client_id"`
 	Host       string            `json:"host"`
 	Assignment []TopicPartitions `json:"assignment"`
-	// Epoch and Target are of KIP-848 members: how far the member has come, and
-	// what it is to have; nil and empty for others.
+	// Epoch is how far the member has come; nil for classic members. Target is what
+	// it is to have; empty for classic and share members.
 	Epoch  *int32            `json:"member_epoch"`
 	Target []TopicPartitions `json:"target_assignment"`
 
@@ -73,8 +73,8 @@ type Group struct {
 	Members      []Member     `json:"members"`
 	Total        Total        `json:"total"`
 	Partitions   []Partition  `json:"partitions"`
-	// Epoch and AssignmentEpoch are of KIP-848 groups: they differ while an
-	// assignment is made; nil for others.
+	// Epoch and AssignmentEpoch differ while an assignment is made; nil for classic
+	// groups.
 	Epoch           *int32 `json:"group_epoch"`
 	AssignmentEpoch *int32 `json:"assignment_epoch"`
 	// RecordsBehind is the sum, and BehindSeconds the greatest, of the partitions
@@ -82,6 +82,13 @@ type Group struct {
 	RecordsBehind *int64   `json:"records_behind"`
 	BehindSeconds *float64 `json:"behind_seconds"`
 
+	// Share is the configuration of a share group; nil for others, and where it was
+	// not asked for, or this user may not read it.
+	Share *ShareConfig `json:"share"`
+
+	// ShareUnknown is set where the configuration was asked for, and this user may
+	// not read it, or the broker has no such thing; nil else.
+	ShareUnknown error `json:"-"`
 	// PendingUnknown is set where commits that transactions hold back were asked
 	// for, and the coordinator did not answer; nil else.
 	PendingUnknown error `json:"-"`

@@ -27,10 +27,13 @@ func (c *Cluster) describeShare(ctx context.Context, names []string) []described
 		}
 		group := Group{
 			Group: name, Type: Share, State: g.GroupState, ProtocolType: "share", Protocol: nonEmpty(g.Assignor),
-			Coordinator: coordinator(g.Coordinator), Members: []Member{},
+			Coordinator: coordinator(g.Coordinator), Members: []Member{}, Epoch: &g.GroupEpoch, AssignmentEpoch: &g.AssignmentEpoch,
 		}
 		for _, m := range g.Members {
-			member := Member{MemberID: m.MemberID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{}, subscribed: m.SubscribedTopicNames}
+			member := Member{
+				MemberID: m.MemberID, ClientID: m.ClientID, Host: m.ClientHost, Assignment: []TopicPartitions{}, Target: []TopicPartitions{},
+				Epoch: &m.MemberEpoch, subscribed: m.SubscribedTopicNames,
+			}
 			for topic, partitions := range m.Assignment {
 				var ps []int32
 				for p := range partitions {

@@ -113,7 +113,8 @@ func (p *Partition) Assess() {
 	}
 	lag := max(0, end-max(committed, start))
 	if p.shareLag != nil {
-		lag = *p.shareLag
+		// Until a member reads, the broker counts what was deleted meanwhile.
+		lag = min(lag, *p.shareLag)
 	}
 	p.Lag = &lag
 	switch {

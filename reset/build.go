@@ -275,9 +275,9 @@ func (c *Change) target(group string, row *inspect.Partition, position Position,
 	}
 	if row.Committed == nil {
 		if position.kind == shift {
-			c.fail(CodeNoCommit, "no commit to shift from")
+			c.fail(CodeNoCommit, "no %s to shift from", c.what())
 		} else {
-			c.warn(CodeNoCommit, "no commit: left to the policy")
+			c.warn(CodeNoCommit, "no %s: left to %s", c.what(), c.policy())
 		}
 		return nil
 	}

@@ -66,6 +66,14 @@ func (c *Change) what() string {
 	return "commit"
 }
 
+// policy is what decides where there is none.
+func (c *Change) policy() string {
+	if c.share {
+		return "share.auto.offset.reset"
+	}
+	return "the policy"
+}
+
 // redelivered counts what a write means to a share group of which the broker says
 // that so many records wait: above the start offset others are acknowledged (or
 // given up), and which ones it does not say.

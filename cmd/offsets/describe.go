@@ -126,7 +126,7 @@ func describe(ctx context.Context, e *env, o describeOptions) error {
 	if len(groups.names) == 1 && o.format.IsTable() && !o.members && !o.state {
 		recent = beginActivity(ctx, cluster, groups.names[0], o.connection)
 	}
-	o.Pending = o.pending || !groups.many
+	o.Pending, o.ShareConfig = o.pending || !groups.many, !groups.many
 	d, err := cluster.Describe(ctx, groups.names, groups.listed(o.DescribeOptions))
 	if err != nil {
 		return contextError(ctx, err)
@@ -231,7 +231,7 @@ func describeView(d *inspect.Description, now func() time.Time, recent *activity
 				Rows:    cells(slices.Values(g.Partitions), partitionCells),
 				Held:    true,
 				Footer: func() string {
-					text := totalLine(g.Total)
+					text := totalLine(g.Total) + shareLines(&g)
 					if recent != nil {
 						text += recent.footer(&g, now())
 					}

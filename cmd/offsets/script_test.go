@@ -34,7 +34,7 @@ import (
 //	kafka-consumer-groups …    Kafka's own tool; its output lands in stdout
 //	kafka-console-consumer …
 //	kafka-share-groups …
-//	share-member GROUP TOPIC MS [COUNT]   a member of a share group, for so long, and until it has read so many records
+//	share-member GROUP TOPIC MS [COUNT [ACCEPT|RELEASE|REJECT]]   a member of a share group, for so long, and until it has read so many records
 //	contract COMMAND FILE      checks a JSON output against contract.json
 //	csv-header COMMAND FILE    checks the first line of a CSV output against contract.json
 //	silent                     sets $SILENT to a port that takes connections and says nothing
@@ -181,6 +181,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 //	given log-start TOPIC PARTITION OFFSET   deletes the records before
 //	given more-partitions TOPIC COUNT        adds so many
 //	given no topic NAME
+//	given group-config GROUP NAME=VALUE…     and topic-config TOPIC NAME=VALUE…
 //	given member GROUP PROTOCOL-TYPE TOPIC   joins a classic group for a moment
 //	given open-transaction TOPIC PARTITION COUNT   records of a transaction that does not end
 //	given ended-transaction TOPIC PARTITION COUNT commit|abort   records, and the marker
@@ -255,11 +256,42 @@ func given(ctx context.Context, cl *kgo.Client, args []string) error {
 		return errors.Join(err, resp.Error())
 	case "member":
 		return givenMember(ctx, cl, word(1), word(2), word(3))
+	case "group-config", "topic-config":
+		return givenConfig(ctx, cl, word(0), word(1), args[2:])
 	case "no":
 		_, err := adm.DeleteTopic(ctx, word(2))
 		return err
 	}
 	return fmt.Errorf("given %s: not known", strings.Join(args, " "))
+}
+
+// givenConfig sets configurations of a group or a topic.
+func givenConfig(ctx context.Context, cl *kgo.Client, kind, name string, settings []string) error {
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	r := kmsg.NewIncrementalAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeGroupConfig, name
+	if kind == "topic-config" {
+		r.ResourceType = kmsg.ConfigResourceTypeTopic
+	}
+	for _, setting := range settings {
+		config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		var value string
+		config.Name, value, _ = strings.Cut(setting, "=")
+		config.Value = &value
+		r.Configs = append(r.Configs, config)
+	}
+	req.Resources = append(req.Resources, r)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	for _, r := range resp.Resources {
+		if r.ErrorMessage != nil && *r.ErrorMessage != "" {
+			return fmt.Errorf("%s %s: %s", kind, name, *r.ErrorMessage)
+		}
+		err = errors.Join(err, kerr.ErrorForCode(r.ErrorCode))
+	}
+	return err
 }
 
 // retry waits for what a young cluster or topic does not have yet.

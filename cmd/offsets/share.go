@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"offsets/inspect"
 	"offsets/internal/render"
@@ -61,6 +62,57 @@ func nextOfShare(g *inspect.Group, connection []word) suggestion {
 		return to("to see whether it catches up", "describe", name, "--watch")
 	}
 	return suggestion{}
+}
+
+// shareLines are what is configured for a share group, below its partitions.
+func shareLines(g *inspect.Group) string {
+	switch {
+	case g.ShareUnknown != nil:
+		return "\nconfiguration of the share group not known: " + g.ShareUnknown.Error()
+	case g.Share == nil:
+		return ""
+	}
+	s := g.Share
+	var parts []string
+	say := func(format, value string) {
+		if value != "" {
+			parts = append(parts, fmt.Sprintf(format, value))
+		}
+	}
+	say("share.auto.offset.reset %s", text(s.AutoOffsetReset))
+	say("delivered at most %s times", number(s.DeliveryCountLimit))
+	if ms := s.RecordLockDuration; ms != nil {
+		say("locked for %s each time", ago(time.Duration(*ms)*time.Millisecond))
+	}
+	say("%s", text(s.IsolationLevel))
+	out := ""
+	if len(parts) > 0 {
+		out = "\nrecords: " + strings.Join(parts, ", ")
+	}
+	return out + deadLetterLine(s.DeadLetter)
+}
+
+// deadLetterLine says where records go that are given up. Records are not read, so
+// offsets are counted.
+func deadLetterLine(d *inspect.DeadLetter) string {
+	if d == nil {
+		return ""
+	}
+	out := "\ndead letters: "
+	if d.Offsets != nil {
+		out += plural(int(*d.Offsets), "offset") + " in "
+	}
+	out += "topic " + d.Topic
+	switch {
+	case d.CopyRecord != nil && *d.CopyRecord:
+		out += ", with keys and values"
+	case d.CopyRecord != nil:
+		out += ", without keys and values"
+	}
+	if d.Unknown != nil {
+		out += "; how many is not known: " + d.Unknown.Error()
+	}
+	return out
 }
 
 // sharePolicySection is policySection for a share group.

@@ -76,7 +76,7 @@ func (j *Judge) checkShare(e *record.Entry, r record.Run) {
 		if s.Start >= 0 && s.Lag >= 0 { // what was deleted, less what was acknowledged above the start offset
 			lost = lost || ends.Start-s.Start > ends.End-s.Start-s.Lag
 		}
-		lag, most = lag+max(0, s.Lag), max(most, s.Lag)
+		lag, most = lag+max(0, waiting(ends, s)), max(most, waiting(ends, s))
 	}
 	total, limited := flagNumber(e.Step.Flags, "--max-lag")
 	each, limits := flagNumber(e.Step.Flags, "--max-partition-lag")

@@ -115,3 +115,15 @@ func settled(e *record.Entry, tp record.TP) (record.Partition, bool) {
 	a, there := e.After.Partition(tp)
 	return b, here && there && a == b
 }
+
+// waiting is what a share group can still be given of a partition. Until a member
+// reads, the broker's lag has deleted records in it.
+func waiting(ends record.Partition, s record.ShareStart) int64 {
+	return min(s.Lag, max(0, ends.End-max(s.Start, ends.Start)))
+}
+
+// countsDeleted: so that Kafka's tool says another lag.
+func countsDeleted(e *record.Entry, tp record.TP) bool {
+	ends, _ := e.Before.Partition(tp)
+	return e.Before.Groups[e.Group].Shares[tp].Start < ends.Start
+}
