@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -235,10 +234,13 @@ var unlike = []struct {
 	{regexp.MustCompile(`\b(Leader|Replicas|Isr): \d+`), "$1: NODE"},
 	{regexp.MustCompile(`BROKER \(\d+\)`), "BROKER (NODE)"},
 	{regexp.MustCompile(`TopicId: \S+`), "TopicId: ID"},
-	{regexp.MustCompile(`\bjt-client-[0-9a-f-]{36}`), "MEMBER"},
-	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}`), "UUID"},
-	{regexp.MustCompile(`(^| )[A-Za-z0-9_-]{22}( |$)`), "${1}ID${2}"},
-	{regexp.MustCompile(`\[\d{4}-\d\d-\d\d [0-9:,]+\]`), "[NOW]"},
+	{regexp.MustCompile(`\bjt-client-[0-9a-f-]{32,36}`), "MEMBER"},
+	{regexp.MustCompile(`(^| )[A-Za-z0-9_-]{22}==`), "${1}MEMBER"},
+	{regexp.MustCompile(`\[pool-\d+-thread-\d+\]`), "[THREAD]"},
+	{regexp.MustCompile(`\badminclient-\d+`), "adminclient-N"},
+	// What differences.go says of these.
+	{regexp.MustCompile(`Configs: min\.insync\.replicas=1,?`), "Configs: "},
+	{regexp.MustCompile(`Unable to replicate the partition .*|Replication factor is below 1 or .*`), "REPLICATION"},
 }
 
 // normal leaves out what is never the same. The order of lines is that of a hash
@@ -251,7 +253,8 @@ func (s *toolSide) normal(mode, text string) string {
 		for _, u := range unlike {
 			line = u.what.ReplaceAllString(line, u.with)
 		}
-		if line != "" && !bytes.HasPrefix([]byte(line), []byte("at ")) && (mode != "mine" || strings.Contains(line, "jt-")) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "at ") && !strings.HasPrefix(line, "... ") && (mode != "mine" || strings.Contains(line, "jt-")) {
 			lines = append(lines, line)
 		}
 	}
