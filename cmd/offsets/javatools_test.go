@@ -261,3 +261,48 @@ func (s *toolSide) normal(mode, text string) string {
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
+
+// TestKafkaStreams: an application of Kafka Streams counts words, is stopped, and
+// goes on with its counts, on the sandbox as on Kafka.
+func TestKafkaStreams(t *testing.T) {
+	t.Parallel()
+	cluster := newest(t)
+	s, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	const want = "first {be=2, not=1, or=1, to=2}\nsecond {as=1, be=3, it=1, may=1, that=1}\n"
+	for name, addr := range map[string]string{"sandbox": s.Addr, "kafka": cluster.Bootstrap} {
+		for _, guarantee := range []string{"at_least_once", "exactly_once_v2"} {
+			t.Run(name+"/"+guarantee, func(t *testing.T) {
+				t.Parallel()
+				cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer cl.Close()
+				topic, app := "words-"+guarantee, "wordcount-"+guarantee
+				if err := given(t.Context(), cl, []string{"topic", topic, "2"}); err != nil {
+					t.Fatal(err)
+				}
+				java := cluster.Java(t.Context(), javaProgram(t, "WordCount"), addr, topic, app, guarantee)
+				var stderr strings.Builder
+				java.Stderr = &stderr
+				got, err := java.Output()
+				if err != nil || string(got) != want {
+					t.Fatalf("%v: %s\n%s", err, got, stderr.String())
+				}
+				topics, err := kadm.NewClient(cl).ListTopics(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, made := range []string{app + "-counts-repartition", app + "-counts-changelog"} {
+					if !topics.Has(made) {
+						t.Errorf("no topic %s: %v", made, topics.Names())
+					}
+				}
+			})
+		}
+	}
+}
