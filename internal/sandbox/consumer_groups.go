@@ -144,7 +144,7 @@ func (l *commitLog) consumerRecords(out map[recordID]entry, g *consumerGroup, in
 	for _, m := range info.Members {
 		said := g.members[m.MemberID]
 		add(recordID{typeConsumerGroupMember, m.MemberID}, &commitlog.ConsumerGroupMemberMetadata{
-			InstanceID: m.InstanceID, RackID: said.rack, ClientID: m.ClientID, ClientHost: m.ClientHost,
+			InstanceID: m.InstanceID, RackID: said.rack, ClientID: m.ClientID, ClientHost: clientHost(m.ClientHost),
 			SubscribedTopicNames: append([]string{}, m.SubscribedTopics...), SubscribedTopicRegex: said.regex,
 			RebalanceTimeoutMs: said.rebalanceTimeout, ServerAssignor: said.assignor,
 		})

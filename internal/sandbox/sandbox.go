@@ -119,6 +119,7 @@ func Start(o Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	s.log.cluster = s.cluster
+	s.log.control(s.cluster)
 	if s.own, err = kgo.NewClient(
 		kgo.SeedBrokers(s.Addr),
 		kgo.ClientID(ownClientID),

@@ -340,6 +340,72 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		},
+		"streams groups": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			if keys := apiKeys(t, cl); slices.Contains(keys, 88) || slices.Contains(keys, 89) {
+				t.Errorf("got %v", keys)
+			}
+		},
+		"there is no quorum": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			if keys := apiKeys(t, cl); slices.Contains(keys, kmsg.DescribeQuorum.Int16()) {
+				t.Errorf("got %v", keys)
+			}
+		},
+		"the first member of a KIP-848 group": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			client(t, s, kgo.ConsumerGroup("k"), kgo.ConsumeTopics("t"), kgo.ServerSideBalancer())
+			wait(t, func() bool {
+				d, err := kadm.NewClient(cl).DescribeConsumerGroups(t.Context(), "k")
+				return err == nil && d["k"].State == "Stable" && d["k"].Epoch == 1
+			})
+		},
+		"a partition of a share group": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			client(t, s, kgo.ShareGroup("k"), kgo.ConsumeTopics("t")) // it never polls
+			wait(t, func() bool { start, _ := shareStart(t, cl, "k"); return start == 0 })
+		},
+		"a share group without members and without offsets": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
+			adm := kadm.NewClient(cl)
+			alterShareStart(t, cl, "k")
+			if start, code := shareStart(t, cl, "k"); start != 0 || code != 0 {
+				t.Fatal(start, code)
+			}
+			deleted := kmsg.NewPtrDeleteShareGroupOffsetsRequest()
+			topic := kmsg.NewDeleteShareGroupOffsetsRequestTopic()
+			topic.Topic = "t"
+			deleted.GroupID, deleted.Topics = "k", append(deleted.Topics, topic)
+			if _, err := deleted.RequestWith(t.Context(), cl); err != nil {
+				t.Fatal(err)
+			}
+			if groups, err := adm.ListGroups(t.Context()); err != nil || len(groups) != 0 {
+				t.Errorf("got %v, %v", groups, err)
+			}
+		},
+		"DescribeProducers": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t"}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			req := kmsg.NewPtrDescribeProducersRequest()
+			topic := kmsg.NewDescribeProducersRequestTopic()
+			topic.Topic, topic.Partitions = "t", []int32{0}
+			req.Topics = append(req.Topics, topic)
+			resp, err := req.RequestWith(t.Context(), cl)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 0 || len(p.ActiveProducers) != 0 {
+				t.Errorf("got %+v", p)
+			}
+		},
+		"CreateTopics answers with": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			created, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 1, map[string]*string{"retention.ms": kmsg.StringPtr("1000")}, "c")
+			if err != nil || len(created.Configs) != 1 {
+				t.Errorf("got %+v, %v", created, err)
+			}
+		},
+		"an error in an answer": func(t *testing.T, _ *sandbox.Sandbox, cl *kgo.Client) {
+			created, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 5, nil, "c")
+			if !errors.Is(err, kerr.InvalidReplicationFactor) || created.ErrMessage != "" {
+				t.Errorf("got %+v, %v", created, err)
+			}
+		},
 		"JoinGroup is answered at once": func(t *testing.T, s *sandbox.Sandbox, cl *kgo.Client) {
 			began := time.Now()
 			client(t, s, kgo.ConsumerGroup("j"), kgo.ConsumeTopics("t"))
@@ -368,6 +434,51 @@ func TestDifferences(t *testing.T) {
 			s := start(t, sandbox.Options{Topics: map[string]int32{"t": 1, "u": 1}})
 			check(t, s, client(t, s))
 		})
+	}
+}
+
+// apiKeys are the requests that the broker answers.
+func apiKeys(t *testing.T, cl *kgo.Client) (keys []int16) {
+	t.Helper()
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(t.Context(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range resp.ApiKeys {
+		keys = append(keys, k.ApiKey)
+	}
+	return keys
+}
+
+// shareStart is a share group's start offset in partition 0 of topic t.
+func shareStart(t *testing.T, cl *kgo.Client, group string) (start int64, code int16) {
+	t.Helper()
+	req := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
+	g, topic := kmsg.NewDescribeShareGroupOffsetsRequestGroup(), kmsg.NewDescribeShareGroupOffsetsRequestGroupTopic()
+	topic.Topic, topic.Partitions = "t", []int32{0}
+	g.GroupID, g.Topics = group, append(g.Topics, topic)
+	req.Groups = append(req.Groups, g)
+	resp, err := req.RequestWith(t.Context(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := resp.Groups[0]; g.ErrorCode != 0 || len(g.Topics) == 0 || len(g.Topics[0].Partitions) == 0 {
+		return -1, g.ErrorCode
+	}
+	p := resp.Groups[0].Topics[0].Partitions[0]
+	return p.StartOffset, p.ErrorCode
+}
+
+// alterShareStart makes a share group that starts at 0 in partition 0 of topic t.
+func alterShareStart(t *testing.T, cl *kgo.Client, group string) {
+	t.Helper()
+	req := kmsg.NewPtrAlterShareGroupOffsetsRequest()
+	topic, p := kmsg.NewAlterShareGroupOffsetsRequestTopic(), kmsg.NewAlterShareGroupOffsetsRequestTopicPartition()
+	topic.Topic, topic.Partitions = "t", append(topic.Partitions, p)
+	req.GroupID, req.Topics = group, append(req.Topics, topic)
+	resp, err := req.RequestWith(t.Context(), cl)
+	if err != nil || resp.ErrorCode != 0 {
+		t.Fatal(resp, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kbin"
@@ -36,7 +37,8 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	return &tap{Conn: conn, log: l.log, refuse: l.refuse, lose: l.lose, silent: l.silent, answer: l.answer, pending: map[int32]pendingRequest{}, asked: map[int32]askedRequest{}}, nil
 }
 
-// tap sees the requests that kfake reads and the responses that it writes.
+// tap sees the requests that kfake reads and the responses that it writes, and
+// amends some of these.
 type tap struct {
 	net.Conn
 	log    *commitLog
@@ -112,7 +114,8 @@ func (t *tap) Write(p []byte) (int, error) {
 		if !ok {
 			return len(p), nil
 		}
-		if err := t.response(frame); err != nil {
+		frame, err := t.response(frame)
+		if err != nil {
 			t.Conn.Close()
 			return 0, err
 		}
@@ -194,7 +197,8 @@ func (t *tap) plausible(req kmsg.Request) error {
 	return nil
 }
 
-// request remembers a request that the commit log cares about.
+// request remembers a request whose answer the commit log cares about, or is
+// amended.
 func (t *tap) request(frame []byte) error {
 	req, corr, clientID, err := parseRequest(frame)
 	if err != nil {
@@ -217,7 +221,7 @@ func (t *tap) request(frame []byte) error {
 	}
 	wants := t.log.wants(key)
 	silent := t.silent != nil && !own && t.silent(req)
-	if !wants && !silent {
+	if !wants && !silent && !amended(key) {
 		return nil
 	}
 	p := pendingRequest{req: req, silent: silent}
@@ -233,7 +237,8 @@ func (t *tap) request(frame []byte) error {
 	return nil
 }
 
-func (t *tap) response(frame []byte) error {
+// response is told every answer, and returns what is sent in its stead.
+func (t *tap) response(frame []byte) ([]byte, error) {
 	r := kbin.Reader{Src: frame}
 	corr := r.Int32()
 	t.mu.Lock()
@@ -241,10 +246,12 @@ func (t *tap) response(frame []byte) error {
 	delete(t.pending, corr)
 	t.mu.Unlock()
 	if !ok {
-		return nil
+		return frame, nil
 	}
-	if t.mute = t.mute || p.silent; t.mute && !t.log.wants(kmsg.Key(p.req.Key())) {
-		return nil
+	key := kmsg.Key(p.req.Key())
+	wants := t.log.wants(key)
+	if t.mute = t.mute || p.silent; t.mute && !wants {
+		return nil, nil
 	}
 	resp := p.req.ResponseKind()
 	resp.SetVersion(p.req.GetVersion())
@@ -252,10 +259,18 @@ func (t *tap) response(frame []byte) error {
 		kmsg.SkipTags(&r)
 	}
 	if err := resp.ReadFrom(r.Src); err != nil {
-		return fmt.Errorf("parsing kfake's answer to request %d: %w", p.req.Key(), err)
+		return nil, fmt.Errorf("parsing kfake's answer to request %d: %w", key, err)
+	}
+	if amended(key) {
+		<-t.log.ready
+		t.log.amend(p.req, resp)
+		frame = resp.AppendTo(slices.Clone(frame[:len(frame)-len(r.Src)]))
+	}
+	if !wants {
+		return frame, nil
 	}
 	if err := t.log.answered(p, resp); err != nil || t.lose == nil || p.clientID == ownClientID {
-		return err
+		return frame, err
 	}
-	return t.lose(kmsg.Key(p.req.Key()))
+	return frame, t.lose(key)
 }

@@ -39,8 +39,7 @@ public class Desk {
         bootstrap = args[0];
         System.setOut(new PrintStream(OUT, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(ERR, true, StandardCharsets.UTF_8));
-        onExit("setExitProcedure");
-        onExit("setHaltProcedure");
+        catchExits();
         admin = Admin.create(properties("default.api.timeout.ms", "60000"));
         answer(0, "ok", null);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -120,27 +119,27 @@ public class Desk {
 
     // --- Kafka's tools ---
 
-    /** Tools end the JVM through a class that has moved in 4.4. */
-    static void onExit(String setter) throws ReflectiveOperationException {
-        Class<?> exit;
-        try {
-            exit = Class.forName("org.apache.kafka.common.utils.Exit");
-        } catch (ClassNotFoundException moved) {
-            exit = Class.forName("org.apache.kafka.common.utils.internals.Exit");
-        }
-        Class<?> procedure = Class.forName(exit.getName() + "$Procedure");
-        Object exited = Proxy.newProxyInstance(procedure.getClassLoader(), new Class<?>[] {procedure}, (self, method, args) -> {
-            if (method.getName().equals("execute")) {
-                exited((Integer) args[0]);
-            }
-            return null;
-        });
-        exit.getMethod(setter, procedure).invoke(null, exited);
-    }
-
     /** Ends a tool's main method. */
     static class Exited extends Error {
         Exited() { super(null, null, false, false); }
+    }
+
+    /** Tools end their process through a class that moved in 4.4. */
+    static void catchExits() throws Exception {
+        Class<?> exit;
+        try {
+            exit = Class.forName("org.apache.kafka.common.utils.internals.Exit");
+        } catch (ClassNotFoundException e) {
+            exit = Class.forName("org.apache.kafka.common.utils.Exit");
+        }
+        Class<?> procedure = Class.forName(exit.getName() + "$Procedure");
+        Object caught = Proxy.newProxyInstance(Desk.class.getClassLoader(), new Class<?>[] {procedure}, (proxy, method, args) -> {
+            exited((Integer) args[0]);
+            return null;
+        });
+        for (String name : List.of("setExitProcedure", "setHaltProcedure")) {
+            exit.getMethod(name, procedure).invoke(null, caught);
+        }
     }
 
     static void exited(int code) {
@@ -208,14 +207,23 @@ public class Desk {
     }
 
     static Class<?> toolClass(String name) throws ClassNotFoundException {
-        Map<String, List<String>> classes = Map.of(
-            "kafka-consumer-groups", List.of("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "kafka.admin.ConsumerGroupCommand"),
-            "kafka-share-groups", List.of("org.apache.kafka.tools.consumer.group.ShareGroupCommand"),
-            "kafka-get-offsets", List.of("org.apache.kafka.tools.GetOffsetShell", "kafka.tools.GetOffsetShell"),
-            "kafka-dump-log", List.of("org.apache.kafka.tools.DumpLogSegments", "kafka.tools.DumpLogSegments"),
-            "kafka-topics", List.of("org.apache.kafka.tools.TopicCommand", "kafka.admin.TopicCommand"),
-            "kafka-configs", List.of("org.apache.kafka.tools.ConfigCommand", "kafka.admin.ConfigCommand"),
-            "kafka-transactions", List.of("org.apache.kafka.tools.TransactionsCommand"));
+        Map<String, List<String>> classes = Map.ofEntries(
+            Map.entry("kafka-consumer-groups", List.of("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "kafka.admin.ConsumerGroupCommand")),
+            Map.entry("kafka-share-groups", List.of("org.apache.kafka.tools.consumer.group.ShareGroupCommand")),
+            Map.entry("kafka-streams-groups", List.of("org.apache.kafka.tools.streams.StreamsGroupCommand")),
+            Map.entry("kafka-groups", List.of("org.apache.kafka.tools.GroupsCommand")),
+            Map.entry("kafka-get-offsets", List.of("org.apache.kafka.tools.GetOffsetShell", "kafka.tools.GetOffsetShell")),
+            Map.entry("kafka-dump-log", List.of("org.apache.kafka.tools.DumpLogSegments", "kafka.tools.DumpLogSegments")),
+            Map.entry("kafka-topics", List.of("org.apache.kafka.tools.TopicCommand", "kafka.admin.TopicCommand")),
+            Map.entry("kafka-configs", List.of("org.apache.kafka.tools.ConfigCommand", "kafka.admin.ConfigCommand")),
+            Map.entry("kafka-delete-records", List.of("org.apache.kafka.tools.DeleteRecordsCommand", "kafka.admin.DeleteRecordsCommand")),
+            Map.entry("kafka-log-dirs", List.of("org.apache.kafka.tools.LogDirsCommand", "kafka.admin.LogDirsCommand")),
+            Map.entry("kafka-features", List.of("org.apache.kafka.tools.FeatureCommand", "kafka.admin.FeatureCommand")),
+            Map.entry("kafka-broker-api-versions", List.of("org.apache.kafka.tools.BrokerApiVersionsCommand", "kafka.admin.BrokerApiVersionsCommand")),
+            Map.entry("kafka-cluster", List.of("org.apache.kafka.tools.ClusterTool", "kafka.tools.ClusterTool")),
+            Map.entry("kafka-leader-election", List.of("org.apache.kafka.tools.LeaderElectionCommand", "kafka.admin.LeaderElectionCommand")),
+            Map.entry("kafka-metadata-quorum", List.of("org.apache.kafka.tools.MetadataQuorumCommand")),
+            Map.entry("kafka-transactions", List.of("org.apache.kafka.tools.TransactionsCommand")));
         for (String c : classes.getOrDefault(name, List.of())) {
             try {
                 return Class.forName(c);

@@ -240,10 +240,9 @@ type Output struct {
 	Exit   int    `json:"exit"`
 }
 
-// Tool runs one of Kafka's tools by its name: kafka-consumer-groups,
-// kafka-share-groups, kafka-get-offsets, kafka-dump-log, kafka-topics,
-// kafka-configs, kafka-transactions. --bootstrap-server is added where the tool
-// has it.
+// Tool runs one of Kafka's tools by its name, such as kafka-consumer-groups;
+// toolClass in Desk.java has all of them. --bootstrap-server is added where the
+// tool has it, and args have not.
 func (d *Desk) Tool(ctx context.Context, name string, args ...string) (Output, error) {
 	var out Output
 	err := d.call(ctx, "tool", values{"name": name, "args": append([]string{}, args...)}, &out)
