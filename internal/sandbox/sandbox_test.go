@@ -225,10 +225,10 @@ func generations(t *testing.T, cl *kgo.Client) string {
 
 func wait(t *testing.T, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatal("not within 20 s")
+			t.Fatal("not within 60 s")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
