@@ -85,11 +85,14 @@ func TestHostileClients(t *testing.T) {
 	}
 	wg.Wait()
 	alive()
+	// Some of the noise are requests that make a group, with a goroutine of its own;
+	// a connection that leaves one is seen all the same.
+	groups := len(texts) / 20
 	deadline := time.Now().Add(20 * time.Second)
-	for runtime.NumGoroutine() > goroutines+5 && time.Now().Before(deadline) {
+	for runtime.NumGoroutine() > goroutines+groups && time.Now().Before(deadline) {
 		time.Sleep(50 * time.Millisecond)
 	}
-	if n := runtime.NumGoroutine(); n > goroutines+5 {
+	if n := runtime.NumGoroutine(); n > goroutines+groups {
 		t.Errorf("%d goroutines, %d before", n, goroutines)
 	}
 	if used := heap(); used > memory+32<<20 {
