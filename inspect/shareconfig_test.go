@@ -2,7 +2,7 @@ package inspect
 
 import (
 	"errors"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -16,13 +16,10 @@ import (
 // All share groups are asked about with one request, and others not at all; nor is
 // anything asked where the configuration is not wanted.
 func TestOneRequestForAllShareConfigs(t *testing.T) {
-	var mu sync.Mutex
-	requests := 0
+	var requests atomic.Int32
 	s, err := sandbox.Start(sandbox.Options{Topics: map[string]int32{"t": 1}, Refuse: func(key kmsg.Key) error {
-		mu.Lock()
-		defer mu.Unlock()
 		if key == kmsg.DescribeConfigs {
-			requests++
+			requests.Add(1)
 		}
 		return nil
 	}})
@@ -58,7 +55,7 @@ func TestOneRequestForAllShareConfigs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		requests = 0
+		requests.Store(0)
 		groups := 0
 		for g, err := range d.Groups {
 			if err != nil {
@@ -72,8 +69,8 @@ func TestOneRequestForAllShareConfigs(t *testing.T) {
 				t.Errorf("group %s has no epochs", g.Group)
 			}
 		}
-		if want := map[bool]int{true: 1}[wanted]; requests != want || groups != len(names) || len(d.Problems) > 0 {
-			t.Errorf("wanted %v: %d groups, %d requests, want %d; problems %v", wanted, groups, requests, want, d.Problems)
+		if want := map[bool]int32{true: 1}[wanted]; requests.Load() != want || groups != len(names) || len(d.Problems) > 0 {
+			t.Errorf("wanted %v: %d groups, %d requests, want %d; problems %v", wanted, groups, requests.Load(), want, d.Problems)
 		}
 	}
 }
